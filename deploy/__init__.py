@@ -1,0 +1,1 @@
+"""The outermost ring: the `understudy` command, composition roots, the local stack, the demo."""

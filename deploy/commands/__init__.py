@@ -1,0 +1,1 @@
+"""Subcommands of `understudy`, one module a topic; `deploy.cli` assembles them."""

@@ -1,0 +1,1 @@
+"""The database: schema, engine, repositories, unit of work. The only SQLAlchemy in product code."""
