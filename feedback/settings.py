@@ -1,0 +1,230 @@
+"""One typed, grouped settings object, read once at the entry; the only reader of the environment.
+
+Every variable is `UNDERSTUDY_<GROUP>__<FIELD>` (for example `UNDERSTUDY_BOT__WORKERS=8`). The names
+that the tools around us already use are accepted too: DATABASE_URL, SLACK_BOT_TOKEN,
+SLACK_APP_TOKEN, SLACK_SIGNING_SECRET, BASE_MODEL, TGI_URL, EMBED_URL, RETRAIN_LAUNCHER.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from feedback.errors import ConfigurationError
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SlackSettings(_Group):
+    """How to reach Slack. Without tokens the local stack starts the sandbox workspace."""
+
+    bot_token: SecretStr | None = None
+    """`xoxb-...` of the bot user."""
+    app_token: SecretStr | None = None
+    """`xapp-...` for Socket Mode."""
+    signing_secret: SecretStr | None = None
+    """Needed by the HTTP transport only."""
+    api_url: str = "https://slack.com/api/"
+    """Base URL of the Web API; the sandbox's when it runs."""
+    review_channel: str = ""
+    """Channel id for review cards; empty: reviewers use the App Home and the web page."""
+    operators_channel: str = ""
+    """Channel id for cycle and experiment notices; empty: none are posted."""
+
+
+class ModelSettings(_Group):
+    """The base model and where it is served."""
+
+    base: str = "understudy-tiny"
+    """Hugging Face id or folder; `understudy-tiny` is the model packaged with the project."""
+    url: str = ""
+    """TGI's URL. Empty: the active deployment row says where (the local stack keeps it)."""
+    embed_url: str = ""
+    """URL with a TEI `/embed` route. Empty: the active deployment's."""
+    api_key: SecretStr = SecretStr("-")
+    """TGI's --api-key; never the Hugging Face token."""
+    max_tokens: int = Field(default=96, ge=1, le=4096)
+    """Longest answer in tokens."""
+    timeout_s: float = Field(default=60.0, gt=0)
+    """Deadline of a whole answer in seconds."""
+
+
+class BotSettings(_Group):
+    """Answering."""
+
+    workers: int = Field(default=8, ge=1, le=256)
+    """Questions answered at once by one process."""
+    lease_s: float = Field(default=120.0, gt=1)
+    """Seconds after which another worker may take over a question."""
+    max_attempts: int = Field(default=5, ge=1)
+    """Tries before a question is given up with an apology."""
+    retrieve: int = Field(default=4, ge=0, le=20)
+    """Chunks looked up for a question."""
+    context_words: int = Field(default=40, ge=0, le=4000)
+    """Words of retrieved text in the prompt; the packaged tiny model reads about 40."""
+    stream_channels: bool = False
+    """Stream in channels too: there only the asker sees live text, so DMs stream by default."""
+
+
+class PrivacySettings(_Group):
+    """Redaction and what may train."""
+
+    pseudonym_key: SecretStr = SecretStr("change-me-understudy-pseudonym-key")
+    """Keys the HMAC of placeholder maps; keep it outside the database."""
+    training_consent: Literal["reviewer_authored", "consenting", "all"] = "reviewer_authored"
+    """What may become a training row (Slack's API terms; see docs/decisions)."""
+
+
+class RetrainSettings(_Group):
+    """When and how to train."""
+
+    schedule: str = "0 3 * * sun"
+    """Cron expression of the weekly cycle, in UTC."""
+    label_gate: int = Field(default=5000, ge=1)
+    """Distinct, clean examples needed before an adapter is trained."""
+    min_fine_tune_failures: int = Field(default=50, ge=1)
+    """Failures in patterns with the verdict fine-tune needed before an adapter is trained."""
+    holdout: float = Field(default=0.2, ge=0.05, le=0.5)
+    """Share of example groups that is never trained on."""
+    replay_share: float = Field(default=0.5, ge=0, le=0.9)
+    """Share of training rows that rehearse generic skills."""
+    tick_s: float = Field(default=5.0, gt=0)
+    """Real seconds between two looks of the scheduler."""
+    launcher: Literal["local", "ray"] = "local"
+    """Where training runs."""
+    threads: int = Field(default=1, ge=1, le=64)
+    """CPU threads of a training process."""
+
+
+class ExperimentSettings(_Group):
+    """How a challenger is tried."""
+
+    profile: Literal["standard", "low_traffic"] = "standard"
+    """Constants of the experiment; `low_traffic` below about 100 threads a day."""
+    approval: Literal["automatic", "person"] = "automatic"
+    """Who promotes when the evidence is in."""
+    adapter_slots: int = Field(default=3, ge=1, le=8)
+    """Adapters a server holds at once: champion, challenger, previous champion."""
+
+
+class WebSettings(_Group):
+    """Dashboard and health routes."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8600, ge=0, le=65535)
+
+
+class StackSettings(_Group):
+    """The all-in-one local stack."""
+
+    sandbox_port: int = Field(default=8610, ge=0, le=65535)
+    """Port of the sandbox workspace and its page."""
+    model_ports: tuple[int, int] = (8620, 8621)
+    """The two ports between which the model server moves at a publish (blue and green)."""
+
+
+_PREFIX = "UNDERSTUDY_"
+_ALIASES = {
+    "DATABASE_URL": "UNDERSTUDY_DATABASE_URL",
+    "SLACK_BOT_TOKEN": "UNDERSTUDY_SLACK__BOT_TOKEN",
+    "SLACK_APP_TOKEN": "UNDERSTUDY_SLACK__APP_TOKEN",
+    "SLACK_SIGNING_SECRET": "UNDERSTUDY_SLACK__SIGNING_SECRET",
+    "BASE_MODEL": "UNDERSTUDY_MODEL__BASE",
+    "TGI_URL": "UNDERSTUDY_MODEL__URL",
+    "EMBED_URL": "UNDERSTUDY_MODEL__EMBED_URL",
+    "RETRAIN_LAUNCHER": "UNDERSTUDY_RETRAIN__LAUNCHER",
+}
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set, in one frozen object."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    state_dir: Path = Path(".understudy")
+    """Where the embedded database, adapters, datasets and reports live."""
+    database_url: SecretStr | None = None
+    """PostgreSQL with pgvector; None starts the embedded one in `state_dir`."""
+    clock_file: Path | None = None
+    """A file holding simulated time; None is real time."""
+    slack: SlackSettings = SlackSettings()
+    model: ModelSettings = ModelSettings()
+    bot: BotSettings = BotSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    retrain: RetrainSettings = RetrainSettings()
+    experiment: ExperimentSettings = ExperimentSettings()
+    web: WebSettings = WebSettings()
+    stack: StackSettings = StackSettings()
+
+    @field_validator("state_dir", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+
+class _Environment(EnvSettingsSource):
+    """Variables given as a mapping instead of the process's own environment."""
+
+    def __init__(self, settings: type[BaseSettings], variables: Mapping[str, str]) -> None:
+        super().__init__(settings)
+        self.env_vars = {name.lower(): value for name, value in variables.items()}
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Reads the settings once.
+
+    Args:
+        environment: Variables to read instead of the process's own; for tests.
+
+    Raises:
+        ConfigurationError: With every problem found, each naming its variable.
+    """
+    source = os.environ if environment is None else environment  # noqa: TID251
+    variables = {name: value for name, value in source.items() if name.startswith(_PREFIX)}
+    for alias, name in _ALIASES.items():
+        if source.get(alias):
+            variables[name] = source[alias]
+
+    class Loaded(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *_: object, **__: PydanticBaseSettingsSource
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return (_Environment(settings_cls, variables),)
+
+    problems = [
+        f"{name} is not a setting; docs/reference/settings.md lists the names"
+        for name in variables
+        if name.removeprefix(_PREFIX).lower().partition("__")[0] not in Settings.model_fields
+    ]
+    try:
+        settings = Loaded()
+    except ValidationError as exc:
+        problems += [_explain(error["loc"], error["type"], error["msg"]) for error in exc.errors()]
+    except SettingsError as exc:
+        problems.append(f"{exc}: a list or a nested value must be JSON")
+    if problems:
+        raise ConfigurationError(*problems)
+    return settings
+
+
+def _explain(path: tuple[int | str, ...], kind: str, message: str) -> str:
+    parts = [str(part) for part in path if not isinstance(part, int)]
+    name = _PREFIX + "__".join(parts).upper()
+    shown = next((alias for alias, full in _ALIASES.items() if full == name), name)
+    if kind == "extra_forbidden":
+        return f"{shown} is not a setting; docs/reference/settings.md lists the names"
+    return f"{shown}: {message}"

@@ -1,0 +1,27 @@
+"""People of the workspaces: names feed redaction, roles decide what somebody may do."""
+
+from sqlalchemy import Boolean, Column, Table, Text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from feedback.store.tables.base import metadata, moment
+
+people = Table(
+    "people",
+    metadata,
+    Column("team", Text, primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    Column("names", ARRAY(Text), nullable=False),
+    Column("role", Text, nullable=False, server_default="agent"),
+    Column("is_bot", Boolean, nullable=False, server_default="false"),
+    Column("consented", Boolean, nullable=False, server_default="false"),
+    moment("updated_at"),
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("team", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("settings", JSONB, nullable=False),
+    moment("updated_at"),
+)

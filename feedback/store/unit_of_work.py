@@ -1,0 +1,48 @@
+"""One transaction at a time, with every repository bound to it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cached_property
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from feedback.store.engine import make_engine, transaction
+from feedback.store.routing import SqlRouting
+
+
+class Transaction:
+    """The repositories of one open transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.connection = connection
+
+    @cached_property
+    def routing(self) -> SqlRouting:
+        """Who answers next."""
+        return SqlRouting(self.connection)
+
+
+class Store:
+    """The system of record. `async with store.begin() as tx:` commits or rolls back as one."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def connect(cls, url: str, *, pool_size: int = 10) -> "Store":
+        """Returns a store on a database URL; nothing connects before the first use."""
+        return cls(make_engine(url, pool_size=pool_size))
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Transaction]:
+        """One transaction.
+
+        Raises:
+            UnavailableError: When the database cannot be reached.
+        """
+        async with transaction(self.engine) as connection:
+            yield Transaction(connection)
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self.engine.dispose()
