@@ -1,12 +1,21 @@
 """Every table of the schema, grouped by topic. Importing this module fills the metadata."""
 
-from feedback.store.tables import conversations, feedback, inbox, learning, operations, people
+from feedback.store.tables import (
+    conversations,
+    feedback,
+    inbox,
+    knowledge,
+    learning,
+    operations,
+    people,
+)
 from feedback.store.tables.base import metadata
 
 __all__ = [
     "conversations",
     "feedback",
     "inbox",
+    "knowledge",
     "learning",
     "metadata",
     "operations",

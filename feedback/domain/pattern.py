@@ -1,0 +1,120 @@
+"""A pattern: failures that mean the same, what kind they are, and the cheapest fix."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class PatternKind(StrEnum):
+    """What goes wrong in the pattern's answers."""
+
+    REPEATED_ERROR = "repeated_error"
+    MISSING_KNOWLEDGE = "missing_knowledge"
+    STALE_KNOWLEDGE = "stale_knowledge"
+    TONE = "tone"
+    REFUSAL = "refusal"
+    MISUNDERSTANDING = "misunderstanding"
+    INJECTION_ATTEMPT = "injection_attempt"
+
+
+class Verdict(StrEnum):
+    """The cheapest fix that would work.
+
+    DOCUMENT: write or refresh a document. PROMPT: one instruction. FINE_TUNE: train on the
+    corrections. PEOPLE: reviewers must settle it first. HOLD: too little evidence yet.
+    OUT_OF_SCOPE: not this bot's subject.
+    """
+
+    DOCUMENT = "document"
+    PROMPT = "prompt"
+    FINE_TUNE = "fine_tune"
+    PEOPLE = "people"
+    HOLD = "hold"
+    OUT_OF_SCOPE = "out_of_scope"
+
+
+class PatternStatus(StrEnum):
+    """What people decided about a pattern; it stays with the id from run to run."""
+
+    OPEN = "open"
+    REJECTED = "rejected"
+    RESOLVED = "resolved"
+    REGRESSION = "regression"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pattern:
+    """Failures that belong together.
+
+    Attributes:
+        id: Stable from run to run, never reused.
+        label: Keywords for people; the medoid example says the rest.
+        size: Failures in it.
+        users: Distinct people it hit (distinct threads when the rows name nobody).
+        verdict_reasons: Sentences for people, the deciding one first.
+        evidence_ids: The members that show the deciding reason.
+        draft: What a person could start from: the instruction for PROMPT, the outline for
+            DOCUMENT; empty otherwise.
+        example_ids: Typical members, the medoid first.
+        member_ids: Every member, oldest first.
+        score: Priority; higher is more urgent.
+        trend: Failures in the newest half of the pattern's time span over those in the older
+            half; 1 is steady.
+        first_seen: Seconds since the epoch of the oldest member.
+        last_seen: Seconds since the epoch of the newest member.
+        centroid: L2-normalised mean of the members' vectors.
+    """
+
+    id: str
+    kind: PatternKind
+    label: str
+    keywords: tuple[str, ...]
+    size: int
+    users: int
+    verdict: Verdict
+    verdict_reasons: tuple[str, ...]
+    example_ids: tuple[str, ...]
+    member_ids: tuple[str, ...]
+    score: float
+    first_seen: float
+    last_seen: float
+    centroid: tuple[float, ...]
+    evidence_ids: tuple[str, ...] = ()
+    draft: str = ""
+    trend: float = 1.0
+    status: PatternStatus = PatternStatus.OPEN
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviousPattern:
+    """What the next run must know of a pattern of the run before.
+
+    Attributes:
+        centroid: In the space of the run's embedder; empty when unknown.
+    """
+
+    id: str
+    member_ids: tuple[str, ...]
+    centroid: tuple[float, ...] = ()
+    status: PatternStatus = PatternStatus.OPEN
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatternChange:
+    """How a run moved a pattern: new, kept, merged into another, split off, or gone.
+
+    Attributes:
+        other_id: The pattern it was merged into or split off from.
+    """
+
+    pattern_id: str
+    change: str
+    other_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MiningResult:
+    """One run's patterns, most urgent first, and the failures that belong to none."""
+
+    patterns: tuple[Pattern, ...]
+    unclustered: tuple[str, ...]
+    changes: tuple[PatternChange, ...] = field(default=())

@@ -1,0 +1,184 @@
+"""Clusters of failures by meaning, without a given number of clusters.
+
+Small sets: average linkage cut at a cosine distance. Larger sets: Leiden communities of a
+nearest-neighbour graph. Both were the best measured ways for their size; density methods drop the
+rare failures one looks for. Items that sit in no coherent cluster get the label NOISE.
+"""
+
+import random
+from dataclasses import dataclass
+
+import igraph
+import numpy as np
+from numpy.typing import NDArray
+
+from feedback.mining.knn import Neighbours, nearest
+from feedback.ports import Vectors
+
+Labels = NDArray[np.int64]
+NOISE = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterPolicy:
+    """How failures are grouped.
+
+    Attributes:
+        linkage_limit: Below this many items average linkage is used, from it on Leiden.
+        linkage_distance: Cosine distance at which average linkage stops to merge.
+        neighbours: Edges per item of the graph.
+        resolution: Leiden's resolution; None takes the measured value for the size. Changing it
+            on living data is a migration: pattern ids move.
+        min_size: Smaller clusters are noise.
+        member_cosine: An item less similar than this to its cluster's centroid is noise.
+        cohesion: A cluster whose mean similarity to its centroid is below this is noise.
+        seed: Seeds Leiden's random choices.
+    """
+
+    linkage_limit: int = 800
+    linkage_distance: float = 0.5
+    neighbours: int = 15
+    resolution: float | None = None
+    min_size: int = 3
+    member_cosine: float = 0.35
+    cohesion: float = 0.5
+    seed: int = 7
+
+
+def cluster(vectors: Vectors, policy: ClusterPolicy, *, start: Labels | None = None) -> Labels:
+    """Groups rows by meaning.
+
+    Args:
+        vectors: L2-normalised rows, shape (n, dimensions).
+        start: Labels of a previous run for a warm start (NOISE for new rows); only Leiden uses
+            it. Fewer items then change their pattern from night to night.
+
+    Returns:
+        One label a row, 0..k-1 ordered by falling size (ties by first row), NOISE for the rest.
+    """
+    if not len(vectors):
+        return np.empty(0, dtype=np.int64)
+    if len(vectors) < policy.linkage_limit:
+        labels = average_linkage(vectors, policy.linkage_distance)
+    else:
+        labels = communities(vectors, policy, start=start)
+    return _ordered(_without_noise(vectors, labels, policy))
+
+
+def communities(vectors: Vectors, policy: ClusterPolicy, *, start: Labels | None = None) -> Labels:
+    """Leiden communities (modularity) of the cosine nearest-neighbour graph, noise included."""
+    neighbours = nearest(vectors, policy.neighbours)
+    graph = _graph(neighbours)
+    resolution = policy.resolution
+    if resolution is None:
+        resolution = resolution_for(len(vectors))
+    # igraph draws from Python's generator: a private, seeded one makes the run repeatable.
+    igraph.set_random_number_generator(random.Random(policy.seed))
+    try:
+        partition = graph.community_leiden(
+            "modularity",
+            weights="weight",
+            resolution=resolution,
+            n_iterations=4,
+            initial_membership=None if start is None else _full_start(vectors, start),
+        )
+    finally:
+        igraph.set_random_number_generator(random)
+    return np.asarray(partition.membership, dtype=np.int64)
+
+
+def resolution_for(items: int) -> float:
+    """Returns the measured best resolution for a set of `items`: log-linear between trials.
+
+    Tried on intents of bank customers: 5 near 1,000 items, 8 near 3,000, 3 from 13,000 on.
+    """
+    sizes, values = np.log([1_000.0, 3_000.0, 13_000.0]), [5.0, 8.0, 3.0]
+    return float(np.interp(np.log(max(items, 1)), sizes, values))
+
+
+def _graph(neighbours: Neighbours) -> igraph.Graph:
+    """Builds the undirected graph: weight = the larger of the two directions' cosines."""
+    count, k = neighbours.index.shape
+    source = np.repeat(np.arange(count), k)
+    target = neighbours.index.ravel()
+    weight = np.maximum(neighbours.cosine.ravel(), 1e-6)
+    low, high = np.minimum(source, target), np.maximum(source, target)
+    _, first = np.unique(low * count + high, return_index=True)
+    graph = igraph.Graph(n=count, edges=np.column_stack((low[first], high[first])))
+    graph.es["weight"] = weight[first].astype(float)
+    return graph
+
+
+def _full_start(vectors: Vectors, start: Labels) -> list[int]:
+    """Gives every row of `start` without a label the label of the nearest old centroid."""
+    known = start >= 0
+    if not known.any():
+        return list(range(len(start)))
+    _, dense = np.unique(start[known], return_inverse=True)
+    centres = _centroids(vectors[known], dense.astype(np.int64))
+    full = np.empty(len(start), dtype=np.int64)
+    full[known] = dense
+    full[~known] = np.argmax(vectors[~known] @ centres.T, axis=1)
+    return [int(label) for label in full]
+
+
+def average_linkage(vectors: Vectors, max_distance: float) -> Labels:
+    """Agglomerates by average cosine distance until no pair is nearer than `max_distance`.
+
+    Lance-Williams update for group averages; quadratic memory, meant for under 1,000 rows.
+    """
+    count = len(vectors)
+    distance = 1.0 - (vectors @ vectors.T).astype(np.float64)
+    np.fill_diagonal(distance, np.inf)
+    size = np.ones(count)
+    owner = np.arange(count)
+    for _ in range(count - 1):
+        flat = int(np.argmin(distance))
+        keep, gone = divmod(flat, count)
+        if distance[keep, gone] > max_distance:
+            break
+        total = size[keep] + size[gone]
+        merged = (size[keep] * distance[keep] + size[gone] * distance[gone]) / total
+        merged[keep] = np.inf
+        distance[keep], distance[:, keep] = merged, merged
+        distance[gone], distance[:, gone] = np.inf, np.inf
+        size[keep] = total
+        owner[owner == gone] = keep
+    return np.unique(owner, return_inverse=True)[1].astype(np.int64)
+
+
+def centroids(vectors: Vectors, labels: Labels) -> Vectors:
+    """Returns the L2-normalised mean of every label 0..k-1; rows labelled NOISE are ignored."""
+    kept = labels >= 0
+    return _centroids(vectors[kept], labels[kept])
+
+
+def _centroids(vectors: Vectors, labels: Labels) -> Vectors:
+    sums = np.zeros((int(labels.max(initial=-1)) + 1, vectors.shape[1]), dtype=np.float32)
+    np.add.at(sums, labels, vectors)
+    norms = np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+    return (sums / norms).astype(np.float32)
+
+
+def _without_noise(vectors: Vectors, labels: Labels, policy: ClusterPolicy) -> Labels:
+    """Labels loose clusters, far members and what is left too small as NOISE."""
+    centres = _centroids(vectors, labels)
+    likeness = np.einsum("ij,ij->i", vectors, centres[labels])
+    counts = np.bincount(labels)
+    cohesion = np.bincount(labels, weights=likeness) / counts
+    result = np.where(cohesion[labels] < policy.cohesion, NOISE, labels)
+    result = np.where(likeness < policy.member_cosine, NOISE, result)
+    left = np.bincount(result[result >= 0], minlength=len(counts))
+    return np.where((result >= 0) & (left[result] < policy.min_size), NOISE, result)
+
+
+def _ordered(labels: Labels) -> Labels:
+    """Renumbers labels by falling size, ties by first appearance."""
+    kept = labels[labels >= 0]
+    if not len(kept):
+        return labels
+    names, first, counts = np.unique(kept, return_index=True, return_counts=True)
+    order = names[np.lexsort((first, -counts))]
+    number = np.full(int(names.max()) + 1, NOISE, dtype=np.int64)
+    number[order] = np.arange(len(order))
+    return np.where(labels >= 0, number[np.maximum(labels, 0)], NOISE)
