@@ -6,7 +6,11 @@ from functools import cached_property
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from feedback.store.cycles import SqlAudit, SqlCycles, SqlSwitches
+from feedback.store.deployments import SqlDeployments
 from feedback.store.engine import make_engine, transaction
+from feedback.store.experiments import SqlExperiments
+from feedback.store.learning import SqlAdapters, SqlDatasets, SqlTrainingRuns
 from feedback.store.routing import SqlRouting
 
 
@@ -20,6 +24,46 @@ class Transaction:
     def routing(self) -> SqlRouting:
         """Who answers next."""
         return SqlRouting(self.connection)
+
+    @cached_property
+    def cycles(self) -> SqlCycles:
+        """Retraining cycles."""
+        return SqlCycles(self.connection)
+
+    @cached_property
+    def audit(self) -> SqlAudit:
+        """Who changed what, hash-chained."""
+        return SqlAudit(self.connection)
+
+    @cached_property
+    def switches(self) -> SqlSwitches:
+        """The operator's brakes."""
+        return SqlSwitches(self.connection)
+
+    @cached_property
+    def deployments(self) -> SqlDeployments:
+        """Model servers."""
+        return SqlDeployments(self.connection)
+
+    @cached_property
+    def experiments(self) -> SqlExperiments:
+        """Champion against challenger."""
+        return SqlExperiments(self.connection)
+
+    @cached_property
+    def datasets(self) -> SqlDatasets:
+        """Dataset versions and sides."""
+        return SqlDatasets(self.connection)
+
+    @cached_property
+    def training(self) -> SqlTrainingRuns:
+        """Training runs and evaluations."""
+        return SqlTrainingRuns(self.connection)
+
+    @cached_property
+    def adapters(self) -> SqlAdapters:
+        """Adapters and the champion pointer."""
+        return SqlAdapters(self.connection)
 
 
 class Store:

@@ -1,0 +1,243 @@
+"""Dataset versions, training runs, adapters, evaluations and the champion pointer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from feedback.domain.learning import (
+    Adapter,
+    AdapterState,
+    DatasetExample,
+    DatasetVersion,
+    RunState,
+    TrainingRun,
+)
+from feedback.errors import ConflictError
+from feedback.store.tables.base import to_domain
+from feedback.store.tables.learning import (
+    adapters,
+    champion,
+    dataset_examples,
+    dataset_versions,
+    evaluations,
+    split_assignments,
+    training_runs,
+)
+
+
+class SqlDatasets:
+    """Dataset versions with their lineage, and the sides that never change."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, version: DatasetVersion, examples: Sequence[DatasetExample]) -> None:
+        """Stores a version once; building the same content again changes nothing."""
+        values = {**asdict(version), "path": str(version.path)}
+        added = await self._connection.execute(
+            upsert(dataset_versions).values(**values).on_conflict_do_nothing()
+        )
+        if added.rowcount == 0 or not examples:
+            return
+        await self._connection.execute(
+            insert(dataset_examples),
+            [
+                {
+                    "dataset_id": version.id,
+                    "example_id": example.example_id,
+                    "side": example.side,
+                    "source": example.source,
+                    "interaction_ids": list(example.interaction_ids),
+                }
+                for example in examples
+            ],
+        )
+        await self._connection.execute(
+            upsert(split_assignments).on_conflict_do_nothing(),
+            [
+                {
+                    "example_id": example.example_id,
+                    "group_key": example.group_key,
+                    "side": example.side,
+                    "first_dataset": version.id,
+                }
+                for example in examples
+            ],
+        )
+
+    async def get(self, dataset_id: str) -> DatasetVersion | None:
+        """Returns one version."""
+        statement = select(dataset_versions).where(dataset_versions.c.id == dataset_id)
+        row = (await self._connection.execute(statement)).mappings().first()
+        return to_domain(DatasetVersion, {**row, "path": Path(row["path"])}) if row else None
+
+    async def sides(self) -> dict[str, tuple[str, str]]:
+        """Returns `example id -> (group, side)` of everything ever split."""
+        rows = await self._connection.execute(select(split_assignments))
+        return {row.example_id: (row.group_key, row.side) for row in rows}
+
+
+class SqlTrainingRuns:
+    """Training runs and what was measured on their adapters."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def start(self, run: TrainingRun) -> None:
+        """Stores a run once."""
+        await self._connection.execute(
+            upsert(training_runs).values(**asdict(run)).on_conflict_do_nothing()
+        )
+
+    async def progress(self, run_id: str, progress: Mapping[str, Any]) -> None:
+        """Stores the newest progress report."""
+        await self._connection.execute(
+            update(training_runs)
+            .where(training_runs.c.id == run_id)
+            .values(progress=dict(progress))
+        )
+
+    async def finish(
+        self,
+        run_id: str,
+        *,
+        state: RunState,
+        at: datetime,
+        result: Mapping[str, Any] | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Stores how a run ended."""
+        await self._connection.execute(
+            update(training_runs)
+            .where(training_runs.c.id == run_id)
+            .values(
+                state=state,
+                finished_at=at,
+                error=error,
+                result=dict(result) if result is not None else None,
+            )
+        )
+
+    async def get(self, run_id: str) -> TrainingRun | None:
+        """Returns one run."""
+        statement = select(training_runs).where(training_runs.c.id == run_id)
+        row = (await self._connection.execute(statement)).mappings().first()
+        return to_domain(TrainingRun, {**row, "state": RunState(row["state"])}) if row else None
+
+    async def latest(self, limit: int = 20) -> list[TrainingRun]:
+        """Returns the newest runs first."""
+        statement = select(training_runs).order_by(training_runs.c.started_at.desc()).limit(limit)
+        rows = (await self._connection.execute(statement)).mappings()
+        return [to_domain(TrainingRun, {**row, "state": RunState(row["state"])}) for row in rows]
+
+    async def add_evaluation(
+        self,
+        run_id: str,
+        subject: str,
+        metrics: Mapping[str, Any],
+        *,
+        at: datetime,
+        gates: Mapping[str, Any] | None = None,
+        report_path: str | None = None,
+    ) -> None:
+        """Stores what was measured on `subject` (`champion` or `candidate`) of a run."""
+        values = {
+            "metrics": dict(metrics),
+            "gates": dict(gates) if gates is not None else None,
+            "report_path": report_path,
+            "created_at": at,
+        }
+        await self._connection.execute(
+            upsert(evaluations)
+            .values(training_run_id=run_id, subject=subject, **values)
+            .on_conflict_do_update(index_elements=["training_run_id", "subject"], set_=values)
+        )
+
+    async def evaluations(self, run_id: str) -> dict[str, RowMapping]:
+        """Returns the evaluations of a run by subject."""
+        statement = select(evaluations).where(evaluations.c.training_run_id == run_id)
+        rows = (await self._connection.execute(statement)).mappings()
+        return {row["subject"]: row for row in rows}
+
+
+class SqlAdapters:
+    """Adapters and the pointer that says which one is the champion."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, adapter: Adapter) -> None:
+        """Stores an adapter once."""
+        values = {**asdict(adapter), "path": str(adapter.path)}
+        await self._connection.execute(upsert(adapters).values(**values).on_conflict_do_nothing())
+
+    async def get(self, adapter_id: str) -> Adapter | None:
+        """Returns one adapter."""
+        statement = select(adapters).where(adapters.c.id == adapter_id)
+        row = (await self._connection.execute(statement)).mappings().first()
+        return _adapter(row) if row else None
+
+    async def latest(self, limit: int = 20) -> list[Adapter]:
+        """Returns the newest adapters first."""
+        statement = select(adapters).order_by(adapters.c.created_at.desc()).limit(limit)
+        return [_adapter(row) for row in (await self._connection.execute(statement)).mappings()]
+
+    async def mark(self, adapter_id: str, state: AdapterState) -> None:
+        """Stores what was decided about an adapter."""
+        await self._connection.execute(
+            update(adapters).where(adapters.c.id == adapter_id).values(state=state)
+        )
+
+    async def champion(self) -> tuple[Adapter | None, int]:
+        """Returns the champion (None is the base model) and the pointer's version."""
+        row = (await self._connection.execute(select(champion))).mappings().first()
+        if row is None:
+            return None, 0
+        current = await self.get(row["adapter_id"]) if row["adapter_id"] else None
+        return current, row["version"]
+
+    async def previous_champion(self) -> Adapter | None:
+        """Returns the champion before this one, None when that was the base model."""
+        previous = await self._connection.scalar(select(champion.c.previous_adapter_id))
+        return await self.get(previous) if previous else None
+
+    async def promote(self, adapter_id: str | None, *, version: int, at: datetime) -> None:
+        """Points the champion at an adapter (None: the base model) by compare-and-set.
+
+        Raises:
+            ConflictError: When the pointer is no longer at `version`.
+        """
+        current, stored = await self.champion()
+        if stored != version:
+            raise ConflictError(f"the champion pointer is at version {stored}, not {version}")
+        values = {
+            "adapter_id": adapter_id,
+            "previous_adapter_id": current.id if current else None,
+            "version": version + 1,
+            "since": at,
+        }
+        done = await self._connection.execute(
+            upsert(champion)
+            .values(id=1, **values)
+            .on_conflict_do_update(
+                index_elements=["id"], set_=values, where=champion.c.version == version
+            )
+        )
+        if done.rowcount != 1:
+            raise ConflictError(f"the champion pointer left version {version}")
+        if current is not None:
+            await self.mark(current.id, AdapterState.RETIRED)
+        if adapter_id is not None:
+            await self.mark(adapter_id, AdapterState.CHAMPION)
+
+
+def _adapter(row: RowMapping) -> Adapter:
+    return to_domain(
+        Adapter, {**row, "path": Path(row["path"]), "state": AdapterState(row["state"])}
+    )
