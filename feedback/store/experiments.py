@@ -4,7 +4,6 @@ The log is read back in the row format of `understudy experiment replay`, so tha
 experiment and an exported one are decided by the same code.
 """
 
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -203,14 +202,15 @@ class SqlExperiments:
     async def counts(self, experiment_id: str) -> dict[str, int]:
         """Returns how many threads each arm got."""
         statement = (
-            select(assignments.c.arm, func.count())
+            select(assignments.c.arm, func.count().label("count"))
             .where(assignments.c.experiment_id == experiment_id)
             .group_by(assignments.c.arm)
         )
-        return {arm: count for arm, count in await self._connection.execute(statement)}
+        rows = await self._connection.execute(statement)
+        return {row["arm"]: row["count"] for row in rows.mappings()}
 
 
-def _answer_events(answer: Mapping[str, Any], slow_ms: float | None) -> list[dict[str, Any]]:
+def _answer_events(answer: RowMapping, slow_ms: float | None) -> list[dict[str, Any]]:
     """What one interaction row tells the experiment: delivered or not, and its flags."""
     base = {"thread": answer["thread_key"], "answer": answer["id"]}
     if answer["answered_at"] is None:

@@ -11,6 +11,7 @@ from feedback.store.deployments import SqlDeployments
 from feedback.store.engine import make_engine, transaction
 from feedback.store.experiments import SqlExperiments
 from feedback.store.learning import SqlAdapters, SqlDatasets, SqlTrainingRuns
+from feedback.store.records import SqlRecords
 from feedback.store.routing import SqlRouting
 
 
@@ -64,6 +65,11 @@ class Transaction:
     def adapters(self) -> SqlAdapters:
         """Adapters and the champion pointer."""
         return SqlAdapters(self.connection)
+
+    @cached_property
+    def records(self) -> SqlRecords:
+        """Whole-history views for mining and datasets."""
+        return SqlRecords(self.connection)
 
 
 class Store:

@@ -1,0 +1,140 @@
+"""Interactions joined with what people said of them, in the row form that mining and datasets read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from feedback.domain.interaction import Arm, InteractionRecord, Rating, Reason, Retrieved
+
+# One opinion per person; a tie is no opinion. The newest version of an approved correction wins.
+_RATED = text(
+    """
+    select i.id, i.thread_key, i.asker, extract(epoch from i.asked_at) as ts, i.question, i.answer,
+           i.retrieved, i.arm, i.on_brand, i.grounded, i.abstained,
+           v.ups, v.downs, v.reasons, c.text as correction
+    from interactions i
+    left join (
+        select interaction_id,
+               count(*) filter (where rating = 'up') as ups,
+               count(*) filter (where rating = 'down') as downs,
+               array_agg(distinct reason) filter (where reason is not null) as reasons
+        from votes left join lateral unnest(reasons) reason on true
+        group by interaction_id
+    ) v on v.interaction_id = i.id
+    left join (
+        select distinct on (c.interaction_id) c.interaction_id, cv.text
+        from corrections c
+        join correction_versions cv on cv.correction_id = c.id and cv.version = c.version
+        where c.state in ('proposed', 'claimed', 'approved')
+        order by c.interaction_id, c.created_at desc
+    ) c on c.interaction_id = i.id
+    where i.answer is not null
+    order by i.asked_at, i.id
+    """
+)
+
+_TRAINABLE = text(
+    """
+    select c.id, c.interaction_id, c.thread_key, c.author, c.source, c.consent,
+           extract(epoch from c.created_at) as ts, c.question, c.bot_answer, c.passages,
+           c.reasons, cv.text as correction, i.retrieved
+    from corrections c
+    join correction_versions cv on cv.correction_id = c.id and cv.version = c.version
+    left join interactions i on i.id = c.interaction_id
+    where c.state = 'approved' and c.consent = any(:consents)
+    order by c.created_at, c.id
+    """
+)
+
+_CONSENTS = {
+    "reviewer_authored": ["reviewer_authored"],
+    "consenting": ["reviewer_authored", "consenting"],
+    "all": ["reviewer_authored", "consenting", "unknown"],
+}
+
+
+class SqlRecords:
+    """Reads whole-history views; nothing here writes."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def rated(self) -> list[InteractionRecord]:
+        """Returns every answered question with the majority opinion and its correction."""
+        rows = (await self._connection.execute(_RATED)).mappings()
+        return [
+            InteractionRecord(
+                id=row["id"],
+                thread_id=row["thread_key"],
+                user_id=row["asker"],
+                ts=float(row["ts"]),
+                question=row["question"],
+                answer=row["answer"],
+                correction=row["correction"],
+                rating=_majority(row["ups"] or 0, row["downs"] or 0),
+                reasons=tuple(Reason(reason) for reason in row["reasons"] or ()),
+                retrieved=_retrieved(row["retrieved"]),
+                arm=Arm(row["arm"]) if row["arm"] else None,
+                extra={
+                    "on_brand": row["on_brand"],
+                    "grounded": row["grounded"],
+                    "abstained": row["abstained"],
+                },
+            )
+            for row in rows
+        ]
+
+    async def trainable(self, consent: str) -> list[InteractionRecord]:
+        """Returns approved corrections that may train under a consent mode, oldest first.
+
+        Args:
+            consent: `reviewer_authored`, `consenting` or `all`.
+        """
+        rows = (
+            await self._connection.execute(_TRAINABLE, {"consents": _CONSENTS[consent]})
+        ).mappings()
+        return [
+            InteractionRecord(
+                id=row["id"],
+                thread_id=row["thread_key"],
+                user_id=row["author"],
+                ts=float(row["ts"]),
+                question=row["question"],
+                answer=row["bot_answer"],
+                correction=row["correction"],
+                reasons=tuple(Reason(reason) for reason in row["reasons"] or ()),
+                retrieved=_retrieved(row["retrieved"] or ()),
+                extra={
+                    "passages": list(row["passages"]),
+                    "source": row["source"],
+                    "interaction_id": row["interaction_id"],
+                },
+            )
+            for row in rows
+        ]
+
+    async def label_progress(self) -> int:
+        """Returns how many approved corrections there are, before cleaning."""
+        count = await self._connection.scalar(
+            text("select count(*) from corrections where state = 'approved'")
+        )
+        return int(count or 0)
+
+
+def _majority(ups: int, downs: int) -> Rating | None:
+    if ups == downs:
+        return None
+    return Rating.UP if ups > downs else Rating.DOWN
+
+
+def _retrieved(rows: list[Mapping[str, Any]] | tuple[()]) -> tuple[Retrieved, ...]:
+    return tuple(
+        Retrieved(
+            doc_id=str(row["doc_id"]),
+            score=float(row["score"]),
+            chunk_id=str(row.get("chunk_id", "")),
+        )
+        for row in rows
+    )
