@@ -90,12 +90,14 @@ class PreviousPattern:
 
     Attributes:
         centroid: In the space of the run's embedder; empty when unknown.
+        verdict: The fix that was proposed (and, for a resolved pattern, tried).
     """
 
     id: str
     member_ids: tuple[str, ...]
     centroid: tuple[float, ...] = ()
     status: PatternStatus = PatternStatus.OPEN
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ ANALYSER_VERSION = "en-snowball-1"
 _WORD = re.compile(r"[a-z0-9]+")
 _STEMMER = Stemmer.Stemmer("english")
 
-STOP_WORDS = frozenset(
-    """a about above after again against all am an and any are aren as at be because been before
+_STOP_WORDS = """
+    a about above after again against all am an and any are aren as at be because been before
     being below between both but by can cannot could couldn d did didn do does doesn doing don down
     during each few for from further had hadn has hasn have haven having he her here hers herself
     him himself his how i if in into is isn it its itself just ll m ma me might mightn more most
@@ -22,8 +22,8 @@ STOP_WORDS = frozenset(
     ourselves out over own please re s same shan she should shouldn so some such t than that the
     their theirs them themselves then there these they this those through to too under until up
     ve very was wasn we were weren what when where which while who whom why will with won would
-    wouldn y you your yours yourself yourselves""".split()
-)
+    wouldn y you your yours yourself yourselves"""
+STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 
 def content_words(text: str) -> list[str]:
