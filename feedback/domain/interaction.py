@@ -172,6 +172,20 @@ def _enum(kind: type[E], value: object, key: str) -> E | None:
         raise InvalidInputError(f"{key} {value!r} is not one of {allowed}") from exc
 
 
+class InteractionState(StrEnum):
+    """How far an answer got.
+
+    PENDING: no answer yet. ANSWERED: the text is stored, the post is owed. POSTED: people see it.
+    FAILED: given up with an apology. ERASED: the question was deleted in Slack.
+    """
+
+    PENDING = "pending"
+    ANSWERED = "answered"
+    POSTED = "posted"
+    FAILED = "failed"
+    ERASED = "erased"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Interaction:
     """One answered (or abandoned) question as stored: enough to explain and to retrain from.
@@ -183,6 +197,7 @@ class Interaction:
         answer: As posted; None while pending or when generation failed for good.
         share: Challenger share in force when the thread was assigned; None without an experiment.
         error: Our error class name when the answer failed.
+        answer_ts: Slack's timestamp of the post; set early when a stream has begun.
     """
 
     id: str
@@ -193,6 +208,7 @@ class Interaction:
     asker: str
     asked_at: datetime
     question: str
+    state: InteractionState = InteractionState.PENDING
     answer: str | None = None
     answer_ts: str | None = None
     answered_at: datetime | None = None

@@ -6,13 +6,19 @@ from functools import cached_property
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from feedback.store.conversations import SqlConversations
+from feedback.store.corrections import SqlCorrections
 from feedback.store.cycles import SqlAudit, SqlCycles, SqlSwitches
 from feedback.store.deployments import SqlDeployments
 from feedback.store.engine import make_engine, transaction
 from feedback.store.experiments import SqlExperiments
+from feedback.store.inbox import SqlInbox
 from feedback.store.learning import SqlAdapters, SqlDatasets, SqlTrainingRuns
+from feedback.store.outbox import SqlOutbox
+from feedback.store.people import SqlPeople
 from feedback.store.records import SqlRecords
 from feedback.store.routing import SqlRouting
+from feedback.store.votes import SqlVotes
 
 
 class Transaction:
@@ -25,6 +31,36 @@ class Transaction:
     def routing(self) -> SqlRouting:
         """Who answers next."""
         return SqlRouting(self.connection)
+
+    @cached_property
+    def inbox(self) -> SqlInbox:
+        """What Slack delivered."""
+        return SqlInbox(self.connection)
+
+    @cached_property
+    def outbox(self) -> SqlOutbox:
+        """What we owe the outside world."""
+        return SqlOutbox(self.connection)
+
+    @cached_property
+    def conversations(self) -> SqlConversations:
+        """Threads, questions and answers."""
+        return SqlConversations(self.connection)
+
+    @cached_property
+    def votes(self) -> SqlVotes:
+        """What people thought of answers."""
+        return SqlVotes(self.connection)
+
+    @cached_property
+    def corrections(self) -> SqlCorrections:
+        """Better answers and their reviews."""
+        return SqlCorrections(self.connection)
+
+    @cached_property
+    def people(self) -> SqlPeople:
+        """Names and roles."""
+        return SqlPeople(self.connection)
 
     @cached_property
     def cycles(self) -> SqlCycles:

@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -34,8 +35,12 @@ vote_events = Table(
     Column("event_id", Text, nullable=False, unique=True),
     Column("interaction_id", Text, nullable=False, index=True),
     Column("user_id", Text, nullable=False),
-    Column("value", Text, nullable=False),
+    Column("rating", Text, nullable=False),
     Column("source", Text, nullable=False),
+    # False: the reaction was taken back.
+    Column("added", Boolean, nullable=False),
+    Column("reasons", ARRAY(Text), nullable=False),
+    Column("comment", Text, nullable=False, server_default=""),
     Column("event_ts", Float, nullable=False),
     moment("recorded_at"),
 )
@@ -60,6 +65,7 @@ corrections = Table(
     Column("claimed_by", Text),
     Column("card_channel", Text),
     Column("card_ts", Text),
+    Column("post_in_thread", Boolean, nullable=False, server_default="false"),
     moment("created_at"),
     moment("decided_at", nullable=True),
 )

@@ -14,7 +14,7 @@ inbox = Table(
     # Identity of the question: team:channel:ts of a first-time message, so that the `message`
     # and `app_mention` twins are one. Edits and deletions repeat the ts and stay out of it.
     Column("question_key", Text, unique=True),
-    Column("thread_key", Text, index=True),
+    Column("thread_key", Text),
     Column("type", Text, nullable=False),
     Column("payload", JSONB, nullable=False),
     Column("state", Text, nullable=False, server_default="ready"),
@@ -25,7 +25,13 @@ inbox = Table(
     moment("received_at"),
     moment("done_at", nullable=True),
     Column("error", Text),
-    Index("ix_inbox_open", "available_at", postgresql_where=text("state in ('ready','leased')")),
+    Index("ix_inbox_open", "id", postgresql_where=text("state in ('ready','leased')")),
+    Index(
+        "ix_inbox_open_thread",
+        "thread_key",
+        "id",
+        postgresql_where=text("state in ('ready','leased')"),
+    ),
 )
 
 outbox = Table(
@@ -41,5 +47,5 @@ outbox = Table(
     moment("created_at"),
     moment("done_at", nullable=True),
     Column("error", Text),
-    Index("ix_outbox_open", "available_at", postgresql_where=text("done_at is null")),
+    Index("ix_outbox_open", "id", postgresql_where=text("done_at is null")),
 )

@@ -1,0 +1,238 @@
+"""Threads with their placeholder maps, and the questions and answers in them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, exists, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from feedback.domain.interaction import Arm, Interaction, InteractionState, Retrieved
+from feedback.store.tables.base import to_domain
+from feedback.store.tables.conversations import interactions, threads
+from feedback.store.tables.feedback import corrections
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thread:
+    """A conversation with the bot.
+
+    Attributes:
+        key: `team:channel:thread_ts`.
+        started_at: When the bot first had to do with it.
+        placeholders: Serialised placeholder map of the redactor.
+    """
+
+    key: str
+    team: str
+    channel: str
+    thread_ts: str
+    started_by: str
+    started_at: datetime
+    placeholders: Mapping[str, Any]
+
+
+class SqlConversations:
+    """Threads and interactions; one instance per transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def open_thread(self, thread: Thread) -> Thread:
+        """Creates the thread or returns the stored one, locked until the transaction ends."""
+        await self._connection.execute(
+            insert(threads).values(**asdict(thread)).on_conflict_do_nothing()
+        )
+        rows = await self._connection.execute(
+            select(threads).where(threads.c.key == thread.key).with_for_update()
+        )
+        return to_domain(Thread, rows.mappings().one())
+
+    async def thread(self, key: str) -> Thread | None:
+        """Returns a thread, None when the bot has nothing to do with it."""
+        rows = await self._connection.execute(select(threads).where(threads.c.key == key))
+        row = rows.mappings().first()
+        return to_domain(Thread, row) if row else None
+
+    async def save_placeholders(self, key: str, placeholders: Mapping[str, Any]) -> None:
+        """Replaces the placeholder map of a thread (hold its lock)."""
+        await self._connection.execute(
+            update(threads).where(threads.c.key == key).values(placeholders=dict(placeholders))
+        )
+
+    async def has_asked(self, thread_key: str, user: str) -> bool:
+        """Whether the bot has answered this person in this thread before."""
+        return bool(
+            await self._connection.scalar(
+                select(
+                    exists().where(
+                        interactions.c.thread_key == thread_key, interactions.c.asker == user
+                    )
+                )
+            )
+        )
+
+    async def create_pending(self, interaction: Interaction) -> Interaction:
+        """Stores a question once; returns the stored one when it is known already."""
+        await self._connection.execute(
+            insert(interactions).values(**_columns(interaction)).on_conflict_do_nothing()
+        )
+        stored = await self.by_question(
+            interaction.team, interaction.channel, interaction.question_ts
+        )
+        assert stored is not None, "the row was inserted or existed in this transaction"
+        return stored
+
+    async def save(self, interaction: Interaction) -> None:
+        """Replaces every column of a stored interaction, unless its question was deleted."""
+        values = _columns(interaction)
+        del values["id"]
+        await self._connection.execute(
+            update(interactions)
+            .where(
+                interactions.c.id == interaction.id,
+                interactions.c.state != InteractionState.ERASED,
+            )
+            .values(**values)
+        )
+
+    async def mark_posted(self, interaction_id: str, answer_ts: str, at: datetime) -> None:
+        """Records where the answer stands in Slack."""
+        await self._connection.execute(
+            update(interactions)
+            .where(
+                interactions.c.id == interaction_id,
+                interactions.c.state == InteractionState.ANSWERED,
+            )
+            .values(state=InteractionState.POSTED, answer_ts=answer_ts, answered_at=at)
+        )
+
+    async def mark_streaming(self, interaction_id: str, answer_ts: str) -> None:
+        """Records the message that a stream writes into, so that a successor can finish it."""
+        await self._connection.execute(
+            update(interactions)
+            .where(interactions.c.id == interaction_id)
+            .values(answer_ts=answer_ts)
+        )
+
+    async def mark_failed(self, interaction_id: str, error: str) -> None:
+        """Gives a question up."""
+        await self._connection.execute(
+            update(interactions)
+            .where(
+                interactions.c.id == interaction_id,
+                interactions.c.state == InteractionState.PENDING,
+            )
+            .values(state=InteractionState.FAILED, error=error)
+        )
+
+    async def get(self, interaction_id: str, *, team: str) -> Interaction | None:
+        """Returns an interaction of that workspace; ids in clicks are not trusted across teams."""
+        return await self._one(interactions.c.id == interaction_id, interactions.c.team == team)
+
+    async def by_question(self, team: str, channel: str, ts: str) -> Interaction | None:
+        """Returns the interaction that answers the message at `ts`."""
+        return await self._one(
+            interactions.c.team == team,
+            interactions.c.channel == channel,
+            interactions.c.question_ts == ts,
+        )
+
+    async def by_answer(self, team: str, channel: str, ts: str) -> Interaction | None:
+        """Returns the interaction whose answer is the message at `ts`."""
+        return await self._one(
+            interactions.c.team == team,
+            interactions.c.channel == channel,
+            interactions.c.answer_ts == ts,
+        )
+
+    async def history(self, thread_key: str, *, before: str, limit: int) -> list[Interaction]:
+        """Returns the answered interactions of a thread before a message, oldest first."""
+        rows = await self._connection.execute(
+            select(interactions)
+            .where(
+                interactions.c.thread_key == thread_key,
+                interactions.c.question_ts < before,
+                interactions.c.state == InteractionState.POSTED,
+            )
+            .order_by(interactions.c.question_ts.desc())
+            .limit(limit)
+        )
+        return [_interaction(row) for row in reversed(rows.mappings().all())]
+
+    async def of_person(self, team: str, user: str, *, limit: int) -> list[Interaction]:
+        """Returns somebody's latest questions, newest first."""
+        rows = await self._connection.execute(
+            select(interactions)
+            .where(
+                interactions.c.team == team,
+                interactions.c.asker == user,
+                interactions.c.state != InteractionState.ERASED,
+            )
+            .order_by(interactions.c.asked_at.desc())
+            .limit(limit)
+        )
+        return [_interaction(row) for row in rows.mappings()]
+
+    async def resync_question(self, interaction_id: str, question: str) -> None:
+        """Takes over the (redacted) edited text of a question."""
+        await self._connection.execute(
+            update(interactions)
+            .where(
+                interactions.c.id == interaction_id,
+                interactions.c.state != InteractionState.ERASED,
+            )
+            .values(question=question)
+        )
+
+    async def erase_question(self, team: str, channel: str, ts: str) -> bool:
+        """Forgets a question that was deleted in Slack, its answer and its corrections.
+
+        Returns:
+            Whether there was anything to erase.
+        """
+        result = await self._connection.execute(
+            update(interactions)
+            .where(
+                interactions.c.team == team,
+                interactions.c.channel == channel,
+                interactions.c.question_ts == ts,
+            )
+            .values(state=InteractionState.ERASED, question="", answer=None, retrieved=[])
+            .returning(interactions.c.id)
+        )
+        erased = result.scalar()
+        if erased is None:
+            return False
+        await self._connection.execute(
+            update(corrections)
+            .where(corrections.c.interaction_id == erased)
+            .values(
+                state="withdrawn",
+                question="",
+                bot_answer="",
+                row_version=corrections.c.row_version + 1,
+            )
+        )
+        return True
+
+    async def _one(self, *conditions: Any) -> Interaction | None:  # noqa: ANN401  (SQL clauses)
+        rows = await self._connection.execute(select(interactions).where(*conditions))
+        row = rows.mappings().first()
+        return _interaction(row) if row else None
+
+
+def _columns(interaction: Interaction) -> dict[str, Any]:
+    values = asdict(interaction)
+    values["retrieved"] = [asdict(hit) for hit in interaction.retrieved]
+    return values
+
+
+def _interaction(row: RowMapping) -> Interaction:
+    values = dict(row)
+    values["retrieved"] = tuple(Retrieved(**hit) for hit in row["retrieved"])
+    values["arm"] = Arm(row["arm"]) if row["arm"] else None
+    values["state"] = InteractionState(row["state"])
+    return to_domain(Interaction, values)

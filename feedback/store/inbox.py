@@ -1,0 +1,177 @@
+"""The inbox: deliveries committed before they are acknowledged, claimed by workers under leases."""
+
+from datetime import timedelta
+
+from sqlalchemy import (
+    Interval,
+    Select,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from feedback.domain.delivery import Delivery, InboxRow
+from feedback.store.tables.base import to_domain
+from feedback.store.tables.inbox import inbox
+
+OPEN = ("ready", "leased")
+_EMPTY: dict[str, str] = {}
+
+
+class SqlInbox:
+    """Inbox rows; one instance per transaction. Leases run on the database's clock."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, delivery: Delivery) -> int | None:
+        """Stores a delivery once.
+
+        Returns:
+            The row's id, or None when this delivery (or its twin) is stored already.
+        """
+        statement = (
+            insert(inbox)
+            .values(
+                event_id=delivery.event_id,
+                question_key=delivery.question_key,
+                thread_key=delivery.thread_key,
+                type=delivery.type,
+                payload=dict(delivery.payload),
+                state="ready" if delivery.parsed else "unparsed",
+                available_at=func.clock_timestamp() + _seconds(delivery.defer_s),
+                received_at=func.clock_timestamp(),
+            )
+            .on_conflict_do_nothing()
+            .returning(inbox.c.id)
+        )
+        number: int | None = await self._connection.scalar(statement)
+        return number
+
+    async def claim(self, owner: str, *, lease_s: float, limit: int = 1) -> list[InboxRow]:
+        """Leases the oldest rows that may be worked on now, never two of one thread.
+
+        Args:
+            owner: Name of the worker; only it can complete the rows while the lease lasts.
+            lease_s: Seconds after which another worker may take over.
+            limit: Most rows to take.
+        """
+        rows = await self._connection.execute(
+            update(inbox)
+            .where(inbox.c.id.in_(_claimable().limit(limit)))
+            .values(
+                state="leased",
+                lease_owner=owner,
+                lease_until=func.clock_timestamp() + _seconds(lease_s),
+                attempts=inbox.c.attempts + 1,
+            )
+            .returning(inbox)
+        )
+        return sorted((to_domain(InboxRow, row) for row in rows.mappings()), key=lambda row: row.id)
+
+    async def renew(self, row: InboxRow, *, lease_s: float) -> bool:
+        """Extends the lease; False when another worker took the row over."""
+        return await self._change(row, {"lease_until": func.clock_timestamp() + _seconds(lease_s)})
+
+    async def complete(self, row: InboxRow) -> bool:
+        """Closes a row and forgets its content; False when another worker took it over."""
+        return await self._change(
+            row,
+            {
+                "state": "done",
+                "done_at": func.clock_timestamp(),
+                "payload": _EMPTY,
+                "error": None,
+            },
+        )
+
+    async def finish(self, row_id: int) -> None:
+        """Closes a row that a listener handled at once, before any worker took it."""
+        await self._connection.execute(
+            update(inbox)
+            .where(inbox.c.id == row_id, inbox.c.state == "ready")
+            .values(state="done", done_at=func.clock_timestamp(), payload=_EMPTY)
+        )
+
+    async def retry(self, row: InboxRow, *, error: str, delay_s: float) -> bool:
+        """Gives the row back, claimable again after `delay_s`."""
+        return await self._change(
+            row,
+            {
+                "state": "ready",
+                "error": error,
+                "lease_owner": None,
+                "lease_until": None,
+                "available_at": func.clock_timestamp() + _seconds(delay_s),
+            },
+        )
+
+    async def give_up(self, row: InboxRow, *, error: str) -> bool:
+        """Closes a row that failed for good; its content stays for people to look at."""
+        return await self._change(
+            row, {"state": "failed", "error": error, "done_at": func.clock_timestamp()}
+        )
+
+    async def open_count(self) -> int:
+        """Returns how many rows wait or are being worked on."""
+        return int(
+            await self._connection.scalar(
+                select(func.count()).select_from(inbox).where(inbox.c.state.in_(OPEN))
+            )
+            or 0
+        )
+
+    async def _change(self, row: InboxRow, values: dict[str, object]) -> bool:
+        result = await self._connection.execute(
+            update(inbox)
+            .where(
+                inbox.c.id == row.id,
+                inbox.c.state == "leased",
+                inbox.c.lease_owner == row.lease_owner,
+                inbox.c.attempts == row.attempts,
+            )
+            .values(**values)
+        )
+        return result.rowcount == 1
+
+
+def _claimable() -> Select[tuple[int]]:
+    earlier = inbox.alias("earlier")
+    blocked = exists().where(
+        earlier.c.thread_key == inbox.c.thread_key,
+        earlier.c.id < inbox.c.id,
+        # Literals, so that the planner can prove the partial index.
+        earlier.c.state.in_([_literal(state) for state in OPEN]),
+    )
+    return (
+        select(inbox.c.id)
+        .where(
+            inbox.c.state.in_([_literal(state) for state in OPEN]),
+            inbox.c.available_at <= func.clock_timestamp(),
+            or_(
+                inbox.c.state == _literal("ready"),
+                and_(
+                    inbox.c.state == _literal("leased"),
+                    inbox.c.lease_until < func.clock_timestamp(),
+                ),
+            ),
+            or_(inbox.c.thread_key.is_(None), ~blocked),
+        )
+        .order_by(inbox.c.id)
+        .with_for_update(skip_locked=True, of=inbox)
+    )
+
+
+def _literal(value: str):  # type: ignore[no-untyped-def]  # noqa: ANN202  (private SQL type)
+    return bindparam(None, value, literal_execute=True)
+
+
+def _seconds(value: float):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    return cast(timedelta(seconds=value), Interval)

@@ -1,0 +1,90 @@
+"""People of the workspaces: names for redaction, roles for permission."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import RowMapping, case, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from feedback.domain.person import Person, Role
+from feedback.errors import NotFoundError
+from feedback.store.tables.base import to_domain
+from feedback.store.tables.people import people
+
+
+class SqlPeople:
+    """People; one instance per transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def sync(self, directory: Iterable[Person], *, at: datetime) -> None:
+        """Takes over names from the workspace's directory.
+
+        A role found there only raises a person above `agent`; what was set by hand is kept.
+        """
+        rows = [
+            {
+                "team": person.team,
+                "user_id": person.user_id,
+                "names": list(person.names),
+                "role": person.role,
+                "is_bot": person.is_bot,
+                "updated_at": at,
+            }
+            for person in directory
+        ]
+        if not rows:
+            return
+        statement = insert(people)
+        await self._connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["team", "user_id"],
+                set_={
+                    "names": statement.excluded.names,
+                    "is_bot": statement.excluded.is_bot,
+                    "role": case(
+                        (people.c.role == Role.AGENT, statement.excluded.role),
+                        else_=people.c.role,
+                    ),
+                    "updated_at": statement.excluded.updated_at,
+                },
+            ),
+            rows,
+        )
+
+    async def set_role(self, team: str, user_id: str, role: Role, *, at: datetime) -> None:
+        """Gives somebody a role.
+
+        Raises:
+            NotFoundError: When the person is not in the directory.
+        """
+        result = await self._connection.execute(
+            update(people)
+            .where(people.c.team == team, people.c.user_id == user_id)
+            .values(role=role, updated_at=at)
+        )
+        if result.rowcount == 0:
+            raise NotFoundError(
+                f"{user_id} is not in the directory of {team}; wait for the next sync"
+            )
+
+    async def get(self, team: str, user_id: str) -> Person:
+        """Returns a person; somebody unknown is an agent without names."""
+        rows = await self._connection.execute(
+            select(people).where(people.c.team == team, people.c.user_id == user_id)
+        )
+        row = rows.mappings().first()
+        return _person(row) if row else Person(team=team, user_id=user_id)
+
+    async def all(self, team: str) -> Sequence[Person]:
+        """Returns everybody of a workspace."""
+        rows = await self._connection.execute(
+            select(people).where(people.c.team == team).order_by(people.c.user_id)
+        )
+        return [_person(row) for row in rows.mappings()]
+
+
+def _person(row: RowMapping) -> Person:
+    return to_domain(Person, {**row, "names": tuple(row["names"]), "role": Role(row["role"])})
