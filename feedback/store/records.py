@@ -1,4 +1,4 @@
-"""Interactions joined with what people said of them, in the row form that mining and datasets read."""
+"""Interactions joined with what people said of them: the rows that mining and datasets read."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,0 +1,1 @@
+"""One retraining cycle: mine, weigh, build, train, evaluate, gate, publish, experiment, promote."""

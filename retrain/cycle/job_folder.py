@@ -1,0 +1,147 @@
+"""A folder in which one process works towards `result.json`, however often it is killed.
+
+The process inherits an exclusively locked file: while anything holds the lock it is running, and
+the kernel frees the lock when it dies. So a scheduler that was itself killed and restarted knows
+whether to wait, to start the job again (it resumes by itself), or to read the result.
+"""
+
+import fcntl
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from feedback.errors import ConfigurationError, PermanentError
+
+
+class JobFolder:
+    """One job: its specification, lock, log, progress and result, all in one folder."""
+
+    def __init__(self, path: Path, *, max_starts: int = 5) -> None:
+        self.path = path
+        self._max_starts = max_starts
+
+    @property
+    def result_path(self) -> Path:
+        """Where the process puts its result, atomically, as the last thing it does."""
+        return self.path / "result.json"
+
+    def result(self) -> Mapping[str, Any] | None:
+        """Returns the finished job's result.
+
+        Raises:
+            PermanentError: When the job itself reported a failure that a restart cannot mend.
+        """
+        failed = self._read("error.json")
+        if failed is not None:
+            raise PermanentError(str(failed.get("error", failed)))
+        return self._read("result.json")
+
+    def progress(self) -> Mapping[str, Any]:
+        """Returns the newest line of `progress.jsonl`, empty before the first."""
+        try:
+            lines = (self.path / "progress.jsonl").read_text().splitlines()
+        except OSError:
+            return {}
+        for line in reversed(lines):
+            try:
+                report = json.loads(line)
+            except ValueError:
+                continue  # the last line may be half written
+            return report if isinstance(report, dict) else {}
+        return {}
+
+    def running(self) -> bool:
+        """Whether a process of this job is alive."""
+        try:
+            descriptor = os.open(self.path / "lock", os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def start(
+        self,
+        command: Sequence[str],
+        spec: Mapping[str, Any],
+        environment: Mapping[str, str],
+    ) -> None:
+        """Starts (or restarts) the job's process; it outlives us.
+
+        Args:
+            command: Gets `--spec <folder>/spec.json` appended.
+            spec: Written once; a restart reads the same one.
+            environment: The process's whole environment.
+
+        Raises:
+            PermanentError: When it already died too often.
+            ConfigurationError: When the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            starts = self._count_start()
+            spec_path = self.path / "spec.json"
+            if not spec_path.exists():
+                write_atomically(spec_path, json.dumps(spec, indent=2))
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT)
+        except OSError as exc:
+            raise ConfigurationError(
+                f"cannot write the job folder {self.path}: {exc.strerror}; free disk space or set "
+                "UNDERSTUDY_STATE_DIR to a writable folder"
+            ) from exc
+        try:
+            if starts > self._max_starts:
+                raise PermanentError(
+                    f"{self.path.name} died {self._max_starts} times without a result; the end of "
+                    f"its log: {self.log_tail()}"
+                )
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with (self.path / "log").open("ab") as log:
+                subprocess.Popen(
+                    [*command, "--spec", str(spec_path)],
+                    env=dict(environment),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=(descriptor,),
+                )
+        except BlockingIOError:
+            return  # somebody else started it between our look and now
+        finally:
+            os.close(descriptor)
+
+    def log_tail(self, lines: int = 5) -> str:
+        """Returns the end of the process's output."""
+        try:
+            text = (self.path / "log").read_text(errors="replace")
+        except OSError:
+            return ""
+        return " | ".join(text.splitlines()[-lines:])
+
+    def _count_start(self) -> int:
+        path = self.path / "starts"
+        count = int(path.read_text()) + 1 if path.exists() else 1
+        write_atomically(path, str(count))
+        return count
+
+    def _read(self, name: str) -> Mapping[str, Any] | None:
+        try:
+            content = json.loads((self.path / name).read_text())
+        except FileNotFoundError:
+            return None
+        return content if isinstance(content, dict) else {"error": f"{name} is no JSON object"}
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a file so that a reader, or a kill, never meets half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text)
+    temporary.replace(path)

@@ -1,0 +1,178 @@
+"""Drives a cycle one step at a time; every step may be killed and is then simply run again.
+
+A tick reads the open cycle, runs the step of its state, and commits the new state, the audit row
+and the notices in one transaction that succeeds only on the version that was read. Steps leave
+their own traces under ids derived from the cycle, so repeating one changes nothing.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Protocol
+
+from feedback.clock import Clock
+from feedback.domain.cycle import (
+    Cycle,
+    CycleOptions,
+    CycleOutcome,
+    CycleState,
+    StepResult,
+    next_state,
+)
+from feedback.errors import ConfigurationError, PermanentError
+from feedback.store.unit_of_work import Store, Transaction
+from retrain.scheduling.schedule import CycleSchedule
+
+_log = logging.getLogger(__name__)
+_ANCHOR = "schedule_anchor"
+
+
+class Step(Protocol):
+    """What a cycle does in one state. Must be safe to repeat after a kill."""
+
+    async def __call__(self, cycle: Cycle) -> StepResult:
+        """Does the step, or a part of it.
+
+        Raises:
+            RetryableError: Tried again at the next tick.
+            PermanentError: Ends the cycle as failed.
+            ConfigurationError: Ends the cycle as failed.
+        """
+        ...
+
+
+class CycleRunner:
+    """Starts cycles that are due or asked for, and moves the open one forward."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        schedule: CycleSchedule,
+        steps: Mapping[CycleState, Step],
+        operators_channel: str,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._schedule = schedule
+        self._steps = steps
+        self._operators_channel = operators_channel
+
+    async def tick(self) -> Cycle | None:
+        """Does one step of the open cycle, or starts one.
+
+        Returns:
+            The cycle after the step; None when there is nothing to do.
+
+        Raises:
+            RetryableError: When the step should be tried again.
+            ConflictError: When another process moved the cycle meanwhile.
+        """
+        async with self._store.begin() as tx:
+            cycle = await tx.cycles.open_cycle()
+            if cycle is None:
+                return await self._start_if_due(tx)
+        try:
+            result = await self._steps[cycle.state](cycle)
+        except (PermanentError, ConfigurationError) as exc:
+            _log.exception("cycle step failed", extra={"action": "cycle_failed"})
+            result = StepResult(reason=str(exc), outcome=CycleOutcome.FAILED)
+        if result.wait and dict(result.context).items() <= dict(cycle.context).items():
+            return cycle
+        return await self._commit(cycle, result)
+
+    async def _start_if_due(self, tx: Transaction) -> Cycle | None:
+        now = self._clock.now()
+        request = await tx.cycles.next_request()
+        if request is not None:
+            request_id, requested_by, options = request
+            cycle = _new_cycle(now, "request", requested_by, options)
+            await tx.cycles.start(cycle)
+            await tx.cycles.take_request(request_id, cycle.id)
+        elif self._schedule.due(await self._anchor(tx, now), now):
+            cycle = _new_cycle(now, "schedule", "schedule", CycleOptions())
+            await tx.cycles.start(cycle)
+        else:
+            return None
+        await tx.audit.append(
+            subject=f"cycle:{cycle.id}",
+            from_state="",
+            to_state=cycle.state,
+            actor=cycle.requested_by,
+            reason=f"started by {cycle.trigger}",
+            at=now,
+        )
+        return cycle
+
+    async def _anchor(self, tx: Transaction, now: datetime) -> datetime:
+        """The moment from which the next scheduled cycle counts."""
+        last = await tx.cycles.last_scheduled()
+        if last is not None:
+            return last
+        stored = await tx.switches.get(_ANCHOR)
+        if stored is not None:
+            return datetime.fromisoformat(stored)
+        await tx.switches.set(_ANCHOR, now.isoformat(), by="scheduler", at=now)
+        return now
+
+    async def _commit(self, cycle: Cycle, result: StepResult) -> Cycle:
+        now = self._clock.now()
+        state = next_state(cycle.state, result)
+        done = state is CycleState.DONE
+        outcome = (result.outcome or CycleOutcome.PROMOTED) if done else None
+        after = replace(
+            cycle,
+            state=state,
+            version=cycle.version + 1,
+            context={**cycle.context, **result.context},
+            outcome=outcome,
+            gate=result.gate,
+            reason=result.reason,
+            updated_at=now,
+            ended_at=now if done else None,
+        )
+        async with self._store.begin() as tx:
+            await tx.cycles.advance(cycle, after)
+            if state is not cycle.state:
+                await tx.audit.append(
+                    subject=f"cycle:{cycle.id}",
+                    from_state=cycle.state,
+                    to_state=state,
+                    actor="scheduler",
+                    reason=result.reason,
+                    at=now,
+                    data={"outcome": outcome, "gate": result.gate},
+                )
+                await self._notify(tx, after, now)
+        return after
+
+    async def _notify(self, tx: Transaction, cycle: Cycle, now: datetime) -> None:
+        if not self._operators_channel or cycle.outcome is None:
+            return
+        await tx.outbox.add(
+            key=f"cycle:{cycle.id}:{cycle.outcome}",
+            kind="slack_message",
+            payload={"channel": self._operators_channel, "text": describe(cycle)},
+            at=now,
+        )
+
+
+def describe(cycle: Cycle) -> str:
+    """Returns one sentence about how a cycle ended, for operators."""
+    gate = f" by the {cycle.gate} gate" if cycle.gate else ""
+    outcome = (cycle.outcome or cycle.state).replace("_", " ")
+    return f"Cycle {cycle.id}: *{outcome}*{gate}. {cycle.reason or ''}".strip()
+
+
+def _new_cycle(now: datetime, trigger: str, requested_by: str, options: CycleOptions) -> Cycle:
+    return Cycle(
+        id=now.strftime("c%Y%m%d-%H%M%S"),
+        state=CycleState.MINING,
+        version=1,
+        trigger=trigger,
+        requested_by=requested_by,
+        options=options,
+        started_at=now,
+        updated_at=now,
+    )

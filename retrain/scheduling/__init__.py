@@ -1,0 +1,1 @@
+"""When cycles start, who leads, and APScheduler's jobs."""
