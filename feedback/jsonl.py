@@ -88,7 +88,8 @@ def open_jsonl(path: str) -> JsonlSource:
         ) from exc
     except UnicodeDecodeError as exc:
         raise InvalidInputError(f"{path} is not UTF-8 text: {exc}") from exc
-    return JsonlSource(name=path, lines=iter(text.splitlines()))
+    # Only a line feed ends a row: `splitlines` would also break at U+2028 and the like inside text.
+    return JsonlSource(name=path, lines=iter(text.split("\n")))
 
 
 def dump(row: Mapping[str, Any]) -> str:

@@ -1,0 +1,334 @@
+"""From labelled interactions to one data set version; pure, and the same bytes every time."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from feedback.domain.interaction import InteractionRecord
+from feedback.errors import InvalidInputError
+from retrain.dataset.cleaning import DatasetChecks, clean, require_known, standard_cleaners
+from retrain.dataset.policy import DatasetPolicy
+from retrain.dataset.rows import (
+    Candidate,
+    Disposition,
+    HeldOutRow,
+    Rejection,
+    Render,
+    ReplayRow,
+    Source,
+    TrainingRow,
+    candidate_of,
+    digest,
+)
+from retrain.dataset.similarity import QuestionVectors
+from retrain.dataset.split import (
+    Assignment,
+    LeakCheck,
+    Side,
+    assign,
+    check_leaks,
+    twins_across,
+)
+from retrain.dataset.text_cleaners import false_arithmetic
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetInput:
+    """Everything a build reads besides the policy.
+
+    Attributes:
+        records: Interactions; those without a label are counted and left out.
+        render: Turns a record into the model's messages.
+        checks: Judgements brought in by the caller.
+        vectors: Vectors of the texts that `texts_to_embed` names, or None to go by letters alone.
+        previous: Every assignment of earlier versions.
+        replay: Generic dialogues to draw from.
+        redaction_version: The redaction policy that the records went through.
+    """
+
+    records: Sequence[InteractionRecord]
+    render: Render
+    checks: DatasetChecks = field(default_factory=DatasetChecks)
+    vectors: QuestionVectors | None = None
+    previous: Sequence[Assignment] = ()
+    replay: Sequence[ReplayRow] = ()
+    redaction_version: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetBuild:
+    """One version before it is written.
+
+    Attributes:
+        facts: What the manifest says besides file hashes.
+        assignments: All assignments ever made; pass them to the next build.
+    """
+
+    train: tuple[TrainingRow, ...]
+    holdout: tuple[HeldOutRow, ...]
+    rejected: tuple[Rejection, ...]
+    assignments: tuple[Assignment, ...]
+    facts: Mapping[str, Any]
+
+
+def texts_to_embed(
+    records: Sequence[InteractionRecord],
+    previous: Sequence[Assignment] = (),
+    replay: Sequence[ReplayRow] = (),
+) -> list[str]:
+    """Returns the distinct questions whose vectors a build needs, sorted."""
+    labelled = (c.question for r in records if (c := candidate_of(r)) is not None)
+    return sorted({*labelled, *(a.question for a in previous), *(r.question for r in replay)})
+
+
+def build(source: DatasetInput, policy: DatasetPolicy) -> DatasetBuild:
+    """Builds one version: label, clean, split, mix.
+
+    Raises:
+        ConfigurationError: When the policy disables a cleaner that does not exist.
+        InvalidInputError: When vectors are missing for a question.
+    """
+    require_known(policy.disabled_cleaners)
+    _require_vectors(source)
+    candidates, superseded = _candidates(source.records)
+    cleaners = standard_cleaners(policy, source.checks)
+    cleaned = clean(candidates, cleaners, policy.disabled_cleaners)
+    assignments = assign(cleaned.kept, source.previous, policy, source.vectors)
+    split = _Split.of(cleaned.kept, assignments, source, policy)
+    replay, replay_out = _replay(split, source, policy)
+    train = [_training_row(c, a, source.render) for c, a in split.train] + replay
+    holdout = [
+        HeldOutRow(
+            row=_training_row(c, a, source.render),
+            question=c.question,
+            bot_answer=c.record.answer,
+            facts=_texts(c.record.extra.get("facts")),
+            sources=_texts(c.record.extra.get("passages")),
+        )
+        for c, a in split.holdout
+    ]
+    rejected = [*superseded, *cleaned.rejected, *split.out, *replay_out]
+    ledger = {a.key: a for a in (*source.previous, *assignments)}
+    ran = [c.name for c in cleaners if c.name not in policy.disabled_cleaners]
+    return DatasetBuild(
+        train=tuple(sorted(train, key=lambda row: row.id)),
+        holdout=tuple(sorted(holdout, key=lambda row: row.row.id)),
+        rejected=tuple(sorted(rejected, key=lambda r: (r.id, r.reason))),
+        assignments=tuple(sorted(ledger.values(), key=lambda a: a.key)),
+        facts=_facts(source, policy, split, len(replay), rejected, ran),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Split:
+    train: list[tuple[Candidate, Assignment]]
+    holdout: list[tuple[Candidate, Assignment]]
+    out: list[Rejection]
+    leaks: list[LeakCheck]
+    protected: list[str]
+    """Every question that must never be trained on, of this and all earlier versions."""
+
+    @classmethod
+    def of(
+        cls,
+        candidates: Sequence[Candidate],
+        assignments: Sequence[Assignment],
+        source: DatasetInput,
+        policy: DatasetPolicy,
+    ) -> "_Split":
+        pairs = list(zip(candidates, assignments, strict=True))
+        train = [pair for pair in pairs if pair[1].side is Side.TRAIN]
+        holdout = [pair for pair in pairs if pair[1].side is Side.HOLDOUT]
+        out = [_quarantined(c) for c, a in pairs if a.side is Side.QUARANTINE]
+        protected = sorted(
+            {a.question for a in (*source.previous, *assignments) if a.side is Side.HOLDOUT}
+        )
+        # Only thresholds that changed since earlier versions can bring twins up here.
+        twins = twins_across(
+            [c.question for c, _ in train],
+            protected,
+            source.vectors,
+            cosine=policy.twin_cosine,
+            jaccard=policy.twin_jaccard,
+        )
+        leaking = {i for i, _ in twins}
+        out += [_leaking(train[i][0].id) for i in sorted(leaking)]
+        train = [pair for i, pair in enumerate(train) if i not in leaking]
+        leaks = check_leaks([c.question for c, _ in train], protected, policy, source.vectors)
+        return cls(train=train, holdout=holdout, out=out, leaks=leaks, protected=protected)
+
+
+def _candidates(records: Sequence[InteractionRecord]) -> tuple[list[Candidate], list[Rejection]]:
+    """Returns the newest labelled version of each interaction, in order of time and id."""
+    newest: dict[str, Candidate] = {}
+    superseded = []
+    for record in records:
+        candidate = candidate_of(record)
+        if candidate is None:
+            continue
+        earlier = newest.get(candidate.id)
+        if earlier is not None:
+            superseded.append(
+                Rejection(
+                    id=candidate.id,
+                    reason="superseded",
+                    detail="the same interaction is in the input again; the newest label counts",
+                    kept_as=candidate.id,
+                )
+            )
+            if _age(candidate) < _age(earlier):
+                continue
+        newest[candidate.id] = candidate
+    return sorted(newest.values(), key=lambda c: (c.record.ts, c.id)), superseded
+
+
+def _age(candidate: Candidate) -> tuple[float, str, str]:
+    return candidate.contributed_at, candidate.completion, candidate.question
+
+
+def _replay(
+    split: _Split, source: DatasetInput, policy: DatasetPolicy
+) -> tuple[list[TrainingRow], list[Rejection]]:
+    """Draws generic dialogues until they are `replay_share` of the training rows."""
+    wanted = round(policy.replay_share / (1 - policy.replay_share) * len(split.train))
+    rows = sorted(source.replay, key=lambda row: digest(policy.salt, "replay", row.id))
+    out = []
+    check_sums = "arithmetic" not in policy.disabled_cleaners
+    leaking = {
+        i
+        for i, _ in twins_across(
+            [row.question for row in rows],
+            split.protected,
+            source.vectors,
+            cosine=policy.twin_cosine,
+            jaccard=policy.twin_jaccard,
+        )
+    }
+    chosen: list[TrainingRow] = []
+    for index, row in enumerate(rows):
+        if len(chosen) == wanted:
+            break
+        false = false_arithmetic(row.question, row.completion) if check_sums else None
+        if index in leaking:
+            out.append(_leaking(row.id))
+        elif false is not None:
+            out.append(Rejection(id=row.id, reason="arithmetic", detail=false))
+        else:
+            chosen.append(
+                TrainingRow(
+                    id=row.id,
+                    messages=row.messages,
+                    completion=row.completion,
+                    source=Source.REPLAY,
+                    interaction_ids=(),
+                    group=f"replay:{row.id}",
+                )
+            )
+    return chosen, out
+
+
+def _training_row(candidate: Candidate, assignment: Assignment, render: Render) -> TrainingRow:
+    return TrainingRow(
+        id=candidate.id,
+        messages=tuple(render(candidate.record)),
+        completion=candidate.completion,
+        source=candidate.source,
+        interaction_ids=(candidate.id, *sorted(candidate.merged)),
+        group=assignment.group,
+    )
+
+
+def _facts(
+    source: DatasetInput,
+    policy: DatasetPolicy,
+    split: _Split,
+    replayed: int,
+    rejected: Sequence[Rejection],
+    ran: Sequence[str],
+) -> Mapping[str, Any]:
+    clean_rows = [c for c, _ in (*split.train, *split.holdout)]
+    labels = len(clean_rows)
+    wanted = round(policy.replay_share / (1 - policy.replay_share) * len(split.train))
+    contributors = Counter(
+        "unknown" if c.contributor is None else digest(policy.salt, "who", c.contributor)[:12]
+        for c in clean_rows
+    )
+    labelled = sum(candidate_of(record) is not None for record in source.records)
+    return {
+        "counts": {
+            "records": len(source.records),
+            "unlabelled": len(source.records) - labelled,
+            "labelled": labelled,
+            "train": len(split.train),
+            "replay": replayed,
+            "holdout": len(split.holdout),
+            "rejected": len(rejected),
+            "held": sum(r.disposition is Disposition.HELD for r in rejected),
+        },
+        "rejected_by_reason": dict(sorted(Counter(r.reason for r in rejected).items())),
+        "labels": {
+            "distinct_clean": labels,
+            "required": policy.required_labels,
+            "progress": round(labels / policy.required_labels, 4)
+            if policy.required_labels
+            else 1.0,
+            "enough": labels >= policy.required_labels,
+            "missing": max(0, policy.required_labels - labels),
+        },
+        "split": {
+            "holdout_share": round(len(split.holdout) / labels, 4) if labels else 0.0,
+            "groups": len({a.group for _, a in (*split.train, *split.holdout)}),
+            "protected_questions": len(split.protected),
+            "leaks": [check.to_row() for check in split.leaks],
+        },
+        "replay": {
+            "wanted": wanted,
+            "share": round(replayed / (replayed + len(split.train)), 4) if replayed else 0.0,
+            "missing": wanted - replayed,
+        },
+        "cleaners": {"ran": list(ran), "disabled": sorted(policy.disabled_cleaners)},
+        "lineage": {
+            "interactions": sum(1 + len(c.merged) for c in clean_rows),
+            "contributors": dict(sorted(contributors.items())),
+            "sources": dict(sorted(Counter(c.source.value for c in clean_rows).items())),
+            "embedder": None if source.vectors is None else source.vectors.embedder_id,
+            "redaction_version": source.redaction_version,
+        },
+        "policy": policy.to_row(),
+    }
+
+
+def _require_vectors(source: DatasetInput) -> None:
+    if source.vectors is None:
+        return
+    texts = texts_to_embed(source.records, source.previous, source.replay)
+    missing = source.vectors.missing(texts)
+    if missing:
+        raise InvalidInputError(
+            f"{len(missing)} questions have no vector, the first is {missing[0][:60]!r}; embed "
+            "everything that texts_to_embed names"
+        )
+
+
+def _quarantined(candidate: Candidate) -> Rejection:
+    return Rejection(
+        id=candidate.id,
+        reason="quarantine",
+        detail="resembles rows on both sides of the split, so it is neither trained nor evaluated",
+        disposition=Disposition.HELD,
+    )
+
+
+def _leaking(row_id: str) -> Rejection:
+    return Rejection(
+        id=row_id,
+        reason="leak",
+        detail="its question is nearly one that is held out, so it must not train",
+    )
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    if not isinstance(values, list | tuple):
+        return ()
+    return tuple(text if isinstance(text, str) else str(text) for text in values)

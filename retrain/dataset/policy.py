@@ -1,0 +1,99 @@
+"""What a data set version is built by: every number that changes its content is here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+from feedback.errors import ConfigurationError
+
+
+class TrainOn(StrEnum):
+    """Whose text may become training text."""
+
+    AUTHORED_ONLY = "authored_only"
+    CONSENTED = "consented"
+    ALL = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetPolicy:
+    """Rules of cleaning, splitting and mixing.
+
+    Attributes:
+        salt: Keys the draw of the held-out groups and the contributors' pseudonyms.
+        holdout_share: Share of groups that are held out, 0..1 (20-30 % is usual).
+        replay_share: Share of the training rows that are generic dialogue, 0..1.
+        required_labels: Distinct clean examples that production asks for.
+        twin_cosine: Questions whose vectors are at least this near stay on one side.
+        twin_jaccard: The same for character 5-grams, which needs no vectors.
+        leak_step: The leak check is repeated this far below both thresholds and reported.
+        near_duplicate_jaccard: Question and answer both at least this alike make a duplicate.
+        conflict_overlap: Answers to one question that share less of their words contradict.
+        disabled_cleaners: Names of cleaners that do not run; the manifest says so.
+        min_completion_chars: Shorter answers are refused.
+        max_question_chars: Longer questions are refused.
+        max_completion_chars: Longer answers are refused.
+        max_tokens: Limit on question and answer together, where a token counter is given.
+        contributor_share: Largest share of the clean rows that one person may give, 0..1.
+        contributor_floor: Rows that any one person may give whatever their share.
+        burst_rows: More rows than this from one person within `burst_seconds` are held.
+        burst_seconds: Width of the burst window in seconds.
+        train_on: Whose text may train.
+        group_same_completion: Also keeps rows with equal answers on one side; for sets in which
+            every question has an answer of its own.
+    """
+
+    salt: str = "understudy"
+    holdout_share: float = 0.25
+    replay_share: float = 0.5
+    required_labels: int = 5000
+    twin_cosine: float = 0.8
+    twin_jaccard: float = 0.7
+    leak_step: float = 0.1
+    near_duplicate_jaccard: float = 0.85
+    conflict_overlap: float = 0.5
+    disabled_cleaners: frozenset[str] = frozenset()
+    min_completion_chars: int = 2
+    max_question_chars: int = 4000
+    max_completion_chars: int = 4000
+    max_tokens: int = 2048
+    contributor_share: float = 0.5
+    contributor_floor: int = 100
+    burst_rows: int = 60
+    burst_seconds: float = 600.0
+    train_on: TrainOn = TrainOn.ALL
+    group_same_completion: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses impossible numbers, all at once.
+
+        Raises:
+            ConfigurationError: Naming every wrong field.
+        """
+        problems = [
+            f"{name} must lie strictly between 0 and 1, got {value}"
+            for name, value in (
+                ("holdout_share", self.holdout_share),
+                ("contributor_share", self.contributor_share),
+                ("near_duplicate_jaccard", self.near_duplicate_jaccard),
+            )
+            if not 0 < value < 1
+        ]
+        if not 0 <= self.replay_share < 1:
+            problems.append(f"replay_share must be at least 0 and below 1, got {self.replay_share}")
+        for name, value in (("twin_cosine", self.twin_cosine), ("twin_jaccard", self.twin_jaccard)):
+            if not self.leak_step < value < 1:
+                problems.append(
+                    f"{name} must lie between leak_step ({self.leak_step}) and 1, got {value}"
+                )
+        if problems:
+            raise ConfigurationError(*problems)
+
+    def to_row(self) -> Mapping[str, Any]:
+        """Returns the fields as JSON values, sets sorted."""
+        row: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            row[field.name] = sorted(value) if isinstance(value, frozenset) else value
+        return row

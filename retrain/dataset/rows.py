@@ -1,0 +1,293 @@
+"""The rows that enter and leave a data set."""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from feedback.domain.interaction import InteractionRecord, Rating
+from feedback.domain.text import normalise
+from feedback.errors import InvalidInputError
+from feedback.ports import Message
+
+Render = Callable[[InteractionRecord], Sequence[Message]]
+"""Turns a record into the messages the model would see: `build_messages` with its passages."""
+
+_OPERATOR = re.compile(r"(?<=\d)\s*([-+*/\u00d7\u00f7])\s*(?=\d)")
+_OPERATOR_WORDS = {
+    "+": "plus",
+    "-": "minus",
+    "*": "times",
+    "\u00d7": "times",
+    "/": "divided by",
+    "\u00f7": "divided by",
+}
+
+
+class Source(StrEnum):
+    """Where the target text of a row comes from."""
+
+    CORRECTION = "correction"
+    APPROVED = "approved"
+    REPLAY = "replay"
+
+
+class Disposition(StrEnum):
+    """What happens to a row that did not get in."""
+
+    REJECTED = "rejected"
+    HELD = "held"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A labelled interaction on its way into the data set.
+
+    Attributes:
+        record: The interaction as recorded.
+        completion: The target text: the correction, or the approved answer.
+        contributor: Who wrote or approved the target; None when not recorded.
+        contributed_at: Seconds since the epoch; 0 when not recorded.
+        merged: Ids of duplicate interactions that this row also stands for.
+    """
+
+    record: InteractionRecord
+    completion: str
+    source: Source
+    contributor: str | None
+    contributed_at: float
+    merged: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The interaction's id, which is also the row's."""
+        return self.record.id
+
+    @property
+    def question(self) -> str:
+        """The question as asked."""
+        return self.record.question
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejection:
+    """Why a row did not get in.
+
+    Attributes:
+        reason: Name of the cleaner or of the split rule.
+        detail: A sentence with the value found.
+        kept_as: For duplicates, the id of the row that stands for this one.
+    """
+
+    id: str
+    reason: str
+    detail: str
+    disposition: Disposition = Disposition.REJECTED
+    kept_as: str | None = None
+
+    def to_row(self) -> Mapping[str, Any]:
+        """Returns the line of `rejected.jsonl`."""
+        row = {
+            "id": self.id,
+            "reason": self.reason,
+            "detail": self.detail,
+            "disposition": self.disposition.value,
+        }
+        return row if self.kept_as is None else row | {"kept_as": self.kept_as}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRow:
+    """One example as the trainer reads it.
+
+    Attributes:
+        group: Rows of one group are never on two sides; intervals are clustered by it.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    completion: str
+    source: Source
+    interaction_ids: tuple[str, ...]
+    group: str
+
+    def to_row(self) -> dict[str, Any]:
+        """Returns the line of `train.jsonl`."""
+        return {
+            "id": self.id,
+            "messages": [{"role": m.role, "content": m.content} for m in self.messages],
+            "completion": self.completion,
+            "source": self.source.value,
+            "interaction_ids": list(self.interaction_ids),
+            "group": self.group,
+        }
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "TrainingRow":
+        """Parses a line of `train.jsonl` or `holdout.jsonl`.
+
+        Raises:
+            InvalidInputError: When a field is missing or of the wrong type.
+        """
+        return cls(
+            id=str(row["id"]),
+            messages=parse_messages(row["messages"]),
+            completion=_text(row, "completion"),
+            source=Source(str(row["source"])),
+            interaction_ids=tuple(map(str, row["interaction_ids"])),
+            group=str(row["group"]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOutRow:
+    """One example that is never trained on.
+
+    Attributes:
+        question: The bare question, for reports.
+        bot_answer: What the bot said at the time.
+        facts: Strings a right answer must hold; empty when nobody listed them.
+        sources: Texts that the answer may draw on; empty when they were not recorded.
+    """
+
+    row: TrainingRow
+    question: str
+    bot_answer: str
+    facts: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    def to_row(self) -> dict[str, Any]:
+        """Returns the line of `holdout.jsonl`."""
+        return self.row.to_row() | {
+            "question": self.question,
+            "reference": self.row.completion,
+            "bot_answer": self.bot_answer,
+            "facts": list(self.facts),
+            "sources": list(self.sources),
+        }
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "HeldOutRow":
+        """Parses a line of `holdout.jsonl`.
+
+        Raises:
+            InvalidInputError: When a field is missing or of the wrong type.
+        """
+        return cls(
+            row=TrainingRow.from_row(row),
+            question=_text(row, "question"),
+            bot_answer=str(row.get("bot_answer", "")),
+            facts=tuple(map(str, row.get("facts") or ())),
+            sources=tuple(map(str, row.get("sources") or ())),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayRow:
+    """A generic dialogue that keeps the base model's skills alive."""
+
+    id: str
+    messages: tuple[Message, ...]
+    completion: str
+
+    @property
+    def question(self) -> str:
+        """The last thing the user says."""
+        return next((m.content for m in reversed(self.messages) if m.role == "user"), "")
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "ReplayRow":
+        """Parses `{id, messages, completion}` or `{id, question, answer}`.
+
+        Raises:
+            InvalidInputError: When neither form fits.
+        """
+        if "messages" in row:
+            messages = parse_messages(row["messages"])
+            completion = _text(row, "completion")
+        else:
+            messages = (Message(role="user", content=_text(row, "question")),)
+            completion = _text(row, "answer")
+        return cls(id=str(row["id"]), messages=messages, completion=completion)
+
+
+def parse_messages(values: object) -> tuple[Message, ...]:
+    """Parses a list of `{role, content}`.
+
+    Raises:
+        InvalidInputError: When it is no such list or it is empty.
+    """
+    if not isinstance(values, list) or not values:
+        raise InvalidInputError("messages must be a non-empty list of {role, content}")
+    parsed = []
+    for value in values:
+        role = value.get("role") if isinstance(value, Mapping) else None
+        content = value.get("content") if isinstance(value, Mapping) else None
+        if role not in {"system", "user", "assistant"} or not isinstance(content, str):
+            raise InvalidInputError(f"a message needs role and content, got {value!r}")
+        parsed.append(Message(role=role, content=content))
+    return tuple(parsed)
+
+
+def candidate_of(record: InteractionRecord) -> Candidate | None:
+    """Returns the labelled example in a record; None when it holds no label.
+
+    A correction is a label; so is a thumbs-up answer that a reviewer approved (`approved_by`
+    in the row). A thumb alone is an opinion and no label. `reviewer_id` names who wrote the
+    correction and `corrected_at` when, in seconds since the epoch.
+    """
+    extra = record.extra
+    if record.correction is not None and record.correction.strip():
+        unchanged = record.correction.strip() == record.answer.strip()
+        return Candidate(
+            record=record,
+            completion=record.correction.strip(),
+            source=Source.APPROVED if unchanged else Source.CORRECTION,
+            contributor=_name(extra.get("reviewer_id")),
+            contributed_at=_seconds(extra.get("corrected_at", record.ts)),
+        )
+    if record.rating is Rating.UP and extra.get("approved_by") and record.answer.strip():
+        return Candidate(
+            record=record,
+            completion=record.answer.strip(),
+            source=Source.APPROVED,
+            contributor=_name(extra["approved_by"]),
+            contributed_at=_seconds(extra.get("approved_at", record.ts)),
+        )
+    return None
+
+
+def text_key(text: str) -> str:
+    """Returns the form in which two texts count as the same text.
+
+    Operators between digits are spelt out first: `7 + 2` and `7 - 2` are different questions.
+    """
+    spelt = _OPERATOR.sub(lambda match: f" {_OPERATOR_WORDS[match.group(1)]} ", text)
+    return normalise(spelt)
+
+
+def digest(*parts: str) -> str:
+    """Returns a sha256 over length-prefixed parts, so that no two lists of parts collide."""
+    sha = hashlib.sha256()
+    for part in parts:
+        data = part.encode()
+        sha.update(f"{len(data)}:".encode())
+        sha.update(data)
+    return sha.hexdigest()
+
+
+def _text(row: Mapping[str, Any], key: str) -> str:
+    value = row[key]
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{key!r} must be text, got {type(value).__name__}")
+    return value
+
+
+def _name(value: object) -> str | None:
+    return str(value) if value else None
+
+
+def _seconds(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
