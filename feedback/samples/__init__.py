@@ -1,0 +1,43 @@
+"""The sample company and the generic dialogues: synthetic data, written for this project."""
+
+from feedback.samples.company import (
+    Company,
+    Document,
+    Intent,
+    Split,
+    is_on_brand,
+    is_right,
+    load_company,
+)
+from feedback.samples.generic import (
+    Dialogue,
+    Kind,
+    Probe,
+    arithmetic_probes,
+    context_probes,
+    echo_probes,
+    fact_probes,
+    generic_dialogues,
+    greeting_probes,
+    refusal_probes,
+)
+
+__all__ = [
+    "Company",
+    "Dialogue",
+    "Document",
+    "Intent",
+    "Kind",
+    "Probe",
+    "Split",
+    "arithmetic_probes",
+    "context_probes",
+    "echo_probes",
+    "fact_probes",
+    "generic_dialogues",
+    "greeting_probes",
+    "is_on_brand",
+    "is_right",
+    "load_company",
+    "refusal_probes",
+]
