@@ -33,7 +33,6 @@ class DatasetExample:
     example_id: str
     side: str
     source: str
-    group_key: str
     interaction_ids: tuple[str, ...]
 
 

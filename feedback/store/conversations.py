@@ -117,15 +117,15 @@ class SqlConversations:
             .values(answer_ts=answer_ts)
         )
 
-    async def mark_failed(self, interaction_id: str, error: str) -> None:
-        """Gives a question up."""
+    async def mark_failed(self, interaction_id: str, error: str, at: datetime) -> None:
+        """Gives a question up: nobody gets an answer any more."""
         await self._connection.execute(
             update(interactions)
             .where(
                 interactions.c.id == interaction_id,
                 interactions.c.state == InteractionState.PENDING,
             )
-            .values(state=InteractionState.FAILED, error=error)
+            .values(state=InteractionState.FAILED, error=error, answered_at=at)
         )
 
     async def get(self, interaction_id: str, *, team: str) -> Interaction | None:

@@ -58,18 +58,13 @@ class SqlDatasets:
                 for example in examples
             ],
         )
-        await self._connection.execute(
-            upsert(split_assignments).on_conflict_do_nothing(),
-            [
-                {
-                    "example_id": example.example_id,
-                    "group_key": example.group_key,
-                    "side": example.side,
-                    "first_dataset": version.id,
-                }
-                for example in examples
-            ],
-        )
+
+    async def add_sides(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Stores split assignments; one that is known already keeps its first side."""
+        if rows:
+            await self._connection.execute(
+                upsert(split_assignments).on_conflict_do_nothing(), [dict(row) for row in rows]
+            )
 
     async def get(self, dataset_id: str) -> DatasetVersion | None:
         """Returns one version."""
@@ -77,10 +72,18 @@ class SqlDatasets:
         row = (await self._connection.execute(statement)).mappings().first()
         return to_domain(DatasetVersion, {**row, "path": Path(row["path"])}) if row else None
 
-    async def sides(self) -> dict[str, tuple[str, str]]:
-        """Returns `example id -> (group, side)` of everything ever split."""
-        rows = await self._connection.execute(select(split_assignments))
-        return {row.example_id: (row.group_key, row.side) for row in rows}
+    async def sides(self) -> list[Mapping[str, Any]]:
+        """Returns every split assignment ever made, as rows of `splits.jsonl`."""
+        statement = select(split_assignments).order_by(split_assignments.c.row_id)
+        return [dict(row) for row in (await self._connection.execute(statement)).mappings()]
+
+    async def latest(self, limit: int = 20) -> list[DatasetVersion]:
+        """Returns the newest versions first."""
+        statement = (
+            select(dataset_versions).order_by(dataset_versions.c.created_at.desc()).limit(limit)
+        )
+        rows = (await self._connection.execute(statement)).mappings()
+        return [to_domain(DatasetVersion, {**row, "path": Path(row["path"])}) for row in rows]
 
 
 class SqlTrainingRuns:

@@ -108,7 +108,9 @@ class SqlRecords:
                 retrieved=_retrieved(row["retrieved"] or ()),
                 extra={
                     "passages": list(row["passages"]),
-                    "source": row["source"],
+                    "sources": list(row["passages"]),
+                    "reviewer_id": row["author"],
+                    "corrected_at": float(row["ts"]),
                     "interaction_id": row["interaction_id"],
                 },
             )

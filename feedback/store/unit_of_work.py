@@ -15,6 +15,7 @@ from feedback.store.experiments import SqlExperiments
 from feedback.store.inbox import SqlInbox
 from feedback.store.learning import SqlAdapters, SqlDatasets, SqlTrainingRuns
 from feedback.store.outbox import SqlOutbox
+from feedback.store.patterns import SqlPatterns
 from feedback.store.people import SqlPeople
 from feedback.store.records import SqlRecords
 from feedback.store.routing import SqlRouting
@@ -106,6 +107,11 @@ class Transaction:
     def records(self) -> SqlRecords:
         """Whole-history views for mining and datasets."""
         return SqlRecords(self.connection)
+
+    @cached_property
+    def patterns(self) -> SqlPatterns:
+        """Mined patterns."""
+        return SqlPatterns(self.connection)
 
 
 class Store:

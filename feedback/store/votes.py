@@ -33,12 +33,15 @@ class SqlVotes:
                 )
             )
         )
+        acts = await self._acts(event.interaction_id, event.user_id)
+        vote = fold_votes([*acts, event])
         added = await self._connection.execute(
-            insert(vote_events).values(**asdict(event), recorded_at=at).on_conflict_do_nothing()
+            insert(vote_events)
+            .values(**asdict(event), value=vote.rating or "none", recorded_at=at)
+            .on_conflict_do_nothing()
         )
         if added.rowcount == 0:
             return None
-        vote = fold_votes(await self._acts(event.interaction_id, event.user_id))
         values = {**asdict(vote), "updated_at": at}
         statement = insert(votes).values(**values)
         await self._connection.execute(

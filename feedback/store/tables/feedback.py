@@ -36,6 +36,8 @@ vote_events = Table(
     Column("interaction_id", Text, nullable=False, index=True),
     Column("user_id", Text, nullable=False),
     Column("rating", Text, nullable=False),
+    # The person's opinion after this act: up, down or none. Experiments count it.
+    Column("value", Text, nullable=False),
     Column("source", Text, nullable=False),
     # False: the reaction was taken back.
     Column("added", Boolean, nullable=False),
@@ -112,6 +114,11 @@ patterns = Table(
     Column("status", Text, nullable=False, server_default="open"),
     Column("score", Float, nullable=False),
     Column("example_ids", ARRAY(Text), nullable=False),
+    Column("evidence_ids", ARRAY(Text), nullable=False),
+    Column("draft", Text, nullable=False, server_default=""),
+    Column("trend", Float, nullable=False, server_default="1"),
+    # Gone from the newest run; kept so that its id is never given again.
+    Column("current", Boolean, nullable=False, server_default="true"),
     Column("centroid", ARRAY(Float), nullable=False),
     Column("embedder_id", Text, nullable=False),
     Column("first_seen", Float, nullable=False),

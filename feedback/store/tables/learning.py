@@ -29,14 +29,17 @@ dataset_examples = Table(
     Column("interaction_ids", ARRAY(Text), nullable=False),
 )
 
-# Once held out, a group stays held out over every later version.
+# Once held out, a group stays held out over every later version. The question is kept because
+# later rows are compared with it even when the interaction itself was erased.
 split_assignments = Table(
     "split_assignments",
     metadata,
-    Column("example_id", Text, primary_key=True),
-    Column("group_key", Text, nullable=False),
+    Column("row_id", Text, primary_key=True),
+    Column("question", Text, primary_key=True),
+    Column("thread_id", Text, nullable=False),
+    Column("completion_key", Text, nullable=False),
+    Column("group", Text, nullable=False),
     Column("side", Text, nullable=False),
-    Column("first_dataset", Text, nullable=False),
 )
 
 training_runs = Table(

@@ -1,0 +1,64 @@
+# Every target with a `##` comment shows in `make help`; .ci/run calls these and nothing else.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+STAMP := $(VENV)/.installed
+
+.PHONY: help setup demo up test check fmt lint types imports cov docs-check base-model browser clean
+
+help: ## show this list
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-18s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## create .venv with everything (torch 2.13.0 first, pinned exactly)
+
+# torch goes in first and by its exact pin: a range would bring gigabytes of GPU packages.
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train,dev]'
+	@touch $(STAMP)
+
+demo: setup ## run the whole loop offline on the sample company, with the before/after table
+	$(BIN)/understudy demo $(ARGS)
+
+up: setup ## start the local stack to play with by hand (sandbox workspace in a browser)
+	$(BIN)/understudy up $(ARGS)
+
+test: setup browser ## run the whole test suite
+	$(BIN)/pytest -q $(ARGS)
+
+check: setup fmt-check lint types imports ## formatting, lint, types, import rules
+
+fmt: setup ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+fmt-check: setup
+	$(BIN)/ruff format --check .
+
+lint: setup ## lint
+	$(BIN)/ruff check .
+
+types: setup ## mypy strict over source and tests
+	$(BIN)/mypy bot feedback retrain deploy migrations tests
+
+imports: setup ## the arrows between the packages
+	$(BIN)/lint-imports
+
+cov: setup browser ## test suite with a coverage report in htmlcov/
+	$(BIN)/pytest -q --cov --cov-report=term --cov-report=html $(ARGS)
+
+browser: ## Chromium for the tests that drive a real browser (Debian's package)
+	@command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null)
+
+base-model: setup ## train the packaged tiny base model again from its recipe (about 15 CPU minutes)
+	$(BIN)/python -m retrain.base_model $(ARGS)
+
+bench-%: setup ## run one benchmark: bot, serving, training, experiments, retrieval, mining, redaction
+	$(BIN)/python -m tests.benchmarks.bench_$* $(ARGS)
+
+clean: ## remove caches and the local state folder, keep .venv
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov .coverage .understudy
