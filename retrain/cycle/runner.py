@@ -144,17 +144,16 @@ class CycleRunner:
                     at=now,
                     data={"outcome": outcome, "gate": result.gate},
                 )
-                await self._notify(tx, after, now)
+                await self._notify(tx, after)
         return after
 
-    async def _notify(self, tx: Transaction, cycle: Cycle, now: datetime) -> None:
+    async def _notify(self, tx: Transaction, cycle: Cycle) -> None:
         if not self._operators_channel or cycle.outcome is None:
             return
         await tx.outbox.add(
             key=f"cycle:{cycle.id}:{cycle.outcome}",
             kind="slack_message",
             payload={"channel": self._operators_channel, "text": describe(cycle)},
-            at=now,
         )
 
 
