@@ -1,0 +1,30 @@
+"""Content ids of what is served: base snapshot and adapter."""
+
+import hashlib
+from pathlib import Path
+
+BASE_FILES = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
+
+
+def file_sha256(path: Path) -> str:
+    """Returns the hex SHA-256 of a file, read in blocks."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def snapshot_id(folder: Path) -> str:
+    """Returns the id of a base snapshot: over config, tokenizer and every safetensors file.
+
+    The same published files give the same id wherever they lie.
+    """
+    names = [name for name in BASE_FILES if (folder / name).is_file()]
+    names += sorted(path.name for path in folder.glob("*.safetensors"))
+    listing = "".join(f"{file_sha256(folder / name)}  {name}\n" for name in names)
+    return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def adapter_sha256(folder: Path) -> str:
+    """Returns the id of an adapter: over its weights and its config."""
+    names = ("adapter_config.json", "adapter_model.safetensors")
+    listing = "".join(f"{file_sha256(folder / name)}  {name}\n" for name in names)
+    return hashlib.sha256(listing.encode()).hexdigest()

@@ -1,0 +1,351 @@
+"""One thread owns the model: it takes jobs from a queue and advances all rows step by step.
+
+A new job joins at the next step boundary (continuous batching): its prompt is run alone, then it is
+one more row of every step until it stops. Handlers never touch the model; they only queue jobs and
+receive events, delivered once a step for all rows together.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import torch
+from torch import Tensor
+
+from retrain.server.decoder import MIN_ROWS, Decoder, KeyValueCache
+from retrain.server.lora import LoraBank, Pair
+from retrain.server.replies import Refusal, generation_refusal
+from retrain.server.sampling import Chooser, Decoding
+from retrain.server.tokenizer import IncrementalText, ServedTokenizer
+
+LOGGER = logging.getLogger(__name__)
+STOP_WINDOW = 300
+"""Characters of an answer's end in which stop strings are looked for, as in TGI."""
+
+
+class StopReason(StrEnum):
+    """Why a row ended; values are TGI's `/generate` finish reasons."""
+
+    LENGTH = "length"
+    END = "eos_token"
+    STOP = "stop_sequence"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoredToken:
+    """One token with its log-probability; `text` is empty while a character is incomplete."""
+
+    id: int
+    text: str
+    logprob: float | None
+    special: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenEvent:
+    """One generated token of a streaming job."""
+
+    index: int
+    token: ScoredToken
+    top: tuple[ScoredToken, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FinishedEvent:
+    """The end of a job; times in seconds."""
+
+    reason: StopReason
+    text: str
+    tokens: tuple[ScoredToken, ...]
+    tops: tuple[tuple[ScoredToken, ...], ...]
+    prefill: tuple[ScoredToken, ...]
+    generated: int
+    queue_s: float
+    inference_s: float
+
+
+Event = TokenEvent | FinishedEvent | Refusal
+
+
+@dataclass(kw_only=True, eq=False)
+class Job:
+    """A request for the model.
+
+    Attributes:
+        adapter: Index in the bank; 0 is the base.
+        texts: Whether token texts are needed (streams, details).
+        prefill: Whether the prompt's log-probabilities are wanted.
+        deliver: Receives this job's events on the event loop's thread.
+        cancelled: Set by the handler when the client left; the row goes at the next step.
+    """
+
+    prompt: list[int]
+    adapter: int
+    decoding: Decoding
+    max_new_tokens: int
+    stop: tuple[str, ...] = ()
+    stream: bool = False
+    texts: bool = False
+    prefill: bool = False
+    deliver: Callable[[Event], None]
+    cancelled: bool = False
+    queued_at: float = field(default_factory=time.perf_counter)
+
+
+@dataclass(kw_only=True, eq=False)
+class _Row:
+    job: Job
+    chooser: Chooser
+    text: IncrementalText | None
+    started_at: float
+    tokens: list[int] = field(default_factory=list)
+    scored: list[ScoredToken] = field(default_factory=list)
+    tops: list[tuple[ScoredToken, ...]] = field(default_factory=list)
+    prefill: tuple[ScoredToken, ...] = ()
+    tail: str = ""
+
+    @property
+    def position(self) -> int:
+        """Where the newest token stands: it is not in the cache yet."""
+        return len(self.job.prompt) + len(self.tokens) - 1
+
+
+Delivery = list[tuple[Job, Event]]
+
+
+class Engine:
+    """The batching worker.
+
+    Args:
+        dispatch: Called on the worker's thread with the events of one step; must hand them to each
+            job's `deliver` on the right thread.
+        max_rows: Rows of one step at most.
+        prompt_budget: Prompt tokens admitted between two steps at most (one prompt always may).
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        tokenizer: ServedTokenizer,
+        bank: LoraBank,
+        *,
+        eos_ids: frozenset[int],
+        dispatch: Callable[[Delivery], None],
+        max_rows: int = 32,
+        prompt_budget: int = 4096,
+    ) -> None:
+        self._decoder, self._tokenizer, self._bank = decoder, tokenizer, bank
+        self._eos_ids, self._dispatch = eos_ids, dispatch
+        self._max_rows, self._prompt_budget = max_rows, prompt_budget
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._cache = KeyValueCache(decoder.dimensions)
+        self._rows: list[_Row] = []
+        self._lora: list[list[Pair]] | None = None
+        self._lora_key: tuple[int, ...] = ()
+        self._events: Delivery = []
+        self._stopping = False
+        self.healthy = True
+        self._thread = threading.Thread(target=self._run, name="model", daemon=True)
+
+    @property
+    def batch_size(self) -> int:
+        """Rows in the current batch."""
+        return len(self._rows)
+
+    @property
+    def queue_size(self) -> int:
+        """Jobs that wait."""
+        return self._queue.qsize()
+
+    def start(self) -> None:
+        """Starts the worker thread."""
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Queues a job; safe from any thread."""
+        self._queue.put(job)
+
+    def close(self, timeout_s: float = 30.0) -> None:
+        """Finishes what runs and waits, then ends the thread."""
+        self._queue.put(None)
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        torch.set_num_threads(1)
+        while not self._stopping or self._rows:
+            self._admit()
+            if self._rows:
+                self._advance()
+            self._flush()
+
+    def _admit(self) -> None:
+        budget = self._prompt_budget
+        while len(self._rows) < self._max_rows and budget > 0 and not self._stopping:
+            try:
+                job = self._queue.get(block=not self._rows and not self._events)
+            except queue.Empty:
+                return
+            if job is None:
+                self._stopping = True
+            elif not job.cancelled:
+                budget -= len(job.prompt)
+                self._begin(job)
+
+    def _begin(self, job: Job) -> None:
+        row = _Row(
+            job=job,
+            chooser=Chooser(decoding=job.decoding),
+            text=IncrementalText(self._tokenizer, job.prompt) if job.texts or job.stop else None,
+            started_at=time.perf_counter(),
+        )
+        try:
+            logits = self._decoder.prompt(
+                self._cache,
+                len(self._rows),
+                job.prompt,
+                self._bank.single(job.adapter),
+                all_positions=job.prefill,
+            )
+            if job.prefill:
+                row.prefill = self._score_prompt(job.prompt, logits)
+            self._rows.append(row)
+            self._take([row], logits[-1:])
+        except Exception as exc:
+            self._fail([row], exc)
+
+    def _advance(self) -> None:
+        gone = [number for number, row in enumerate(self._rows) if row.job.cancelled]
+        for number in reversed(gone):
+            self._remove(number)
+        if not self._rows:
+            return
+        rows = list(self._rows)
+        padding = [0] * (MIN_ROWS - len(rows))
+        try:
+            logits = self._decoder.step(
+                self._cache,
+                [row.tokens[-1] for row in rows] + padding,
+                [row.position for row in rows] + padding,
+                self._gathered([row.job.adapter for row in rows] + padding),
+            )
+            self._take(rows, logits[: len(rows)])
+        except Exception as exc:
+            self._fail(rows, exc)
+
+    def _gathered(self, adapters: list[int]) -> list[list[Pair]] | None:
+        key = tuple(adapters)
+        if key != self._lora_key:
+            self._lora, self._lora_key = self._bank.gather(adapters), key
+        return self._lora
+
+    @torch.inference_mode()
+    def _take(self, rows: Sequence[_Row], logits: Tensor) -> None:
+        """Chooses each row's next token, reports it, and removes the rows that are done."""
+        logprobs = torch.log_softmax(logits, dim=1)
+        for number, row in enumerate(rows):
+            if not row.job.decoding.plain:
+                seen = [*row.job.prompt, *row.tokens]
+                logprobs[number] = row.chooser.process(logits[number], seen)
+        best = logprobs.max(dim=1)
+        tokens, values = best.indices.tolist(), best.values.tolist()
+        for number, row in enumerate(rows):
+            token, value = tokens[number], values[number]
+            if row.job.decoding.sample:
+                token = row.chooser.choose(logprobs[number])
+                value = float(logprobs[number, token])
+            reason = self._append(row, token, value, logprobs[number])
+            if reason is not None:
+                self._finish(row, reason)
+
+    def _append(self, row: _Row, token: int, logprob: float, logprobs: Tensor) -> StopReason | None:
+        job = row.job
+        row.tokens.append(token)
+        if row.text is not None:
+            text = row.text.push(token)
+            scored = ScoredToken(
+                id=token, text=text, logprob=logprob, special=token in self._tokenizer.special_ids
+            )
+            top = self._top(logprobs, job.decoding.top_n) if job.decoding.top_n else ()
+            if job.texts:
+                row.scored.append(scored)
+                row.tops.append(top)
+            if job.stream:
+                event = TokenEvent(index=len(row.tokens), token=scored, top=top)
+                self._events.append((job, event))
+            row.tail = (row.tail + text)[-STOP_WINDOW:]
+        if len(row.tokens) >= job.max_new_tokens:
+            return StopReason.LENGTH
+        if token in self._eos_ids:
+            return StopReason.END
+        if job.stop and _ends_with_stop(row.tail, job.stop):
+            return StopReason.STOP
+        return None
+
+    def _top(self, logprobs: Tensor, count: int) -> tuple[ScoredToken, ...]:
+        best = logprobs.topk(count)
+        return tuple(
+            self._scored(token, value)
+            for token, value in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        )
+
+    def _scored(self, token: int, logprob: float | None) -> ScoredToken:
+        return ScoredToken(
+            id=token,
+            text=self._tokenizer.decode([token], skip_special=False),
+            logprob=logprob,
+            special=token in self._tokenizer.special_ids,
+        )
+
+    def _score_prompt(self, prompt: Sequence[int], logits: Tensor) -> tuple[ScoredToken, ...]:
+        logprobs = torch.log_softmax(logits[:-1], dim=1)
+        following = torch.tensor(prompt[1:], dtype=torch.long)
+        values = logprobs.gather(1, following.unsqueeze(1)).squeeze(1).tolist()
+        return tuple(
+            self._scored(token, value) for token, value in zip(prompt, [None, *values], strict=True)
+        )
+
+    def _finish(self, row: _Row, reason: StopReason) -> None:
+        now = time.perf_counter()
+        event = FinishedEvent(
+            reason=reason,
+            text=self._tokenizer.answer(row.job.prompt, row.tokens),
+            tokens=tuple(row.scored),
+            tops=tuple(row.tops),
+            prefill=row.prefill,
+            generated=len(row.tokens),
+            queue_s=row.started_at - row.job.queued_at,
+            inference_s=now - row.started_at,
+        )
+        self._events.append((row.job, event))
+        self._remove(self._rows.index(row))
+        self.healthy = True
+
+    def _remove(self, number: int) -> None:
+        """Frees a slot: the last row moves into it, so that rows stay slots 0..n-1."""
+        last = self._rows.pop()
+        if number < len(self._rows):
+            # + 1: in the middle of `_take` the newest token may already be in the cache.
+            self._cache.move(len(self._rows), number, last.position + 1)
+            self._rows[number] = last
+
+    def _fail(self, rows: Sequence[_Row], exc: Exception) -> None:
+        LOGGER.error("generation failed for %d rows", len(rows), exc_info=exc)
+        self.healthy = False
+        for row in rows:
+            if row in self._rows:
+                self._remove(self._rows.index(row))
+            self._events.append((row.job, generation_refusal(f"{type(exc).__name__}: {exc}")))
+
+    def _flush(self) -> None:
+        if self._events:
+            events, self._events = self._events, []
+            self._dispatch(events)
+
+
+def _ends_with_stop(tail: str, stop: tuple[str, ...]) -> bool:
+    """TGI looks for `re.escape(stop) + "$"`, which also matches before a final newline."""
+    return tail.endswith(stop) or (tail.endswith("\n") and tail[:-1].endswith(stop))

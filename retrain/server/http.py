@@ -1,0 +1,74 @@
+"""HTTP odds that all routes share: disconnects, error answers, event streams."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+
+from retrain.server.engine import FinishedEvent, TokenEvent
+from retrain.server.replies import PlainRefusal, Refusal
+from retrain.server.service import ClientLeftError, Service, Submission
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def until_left(request: Request) -> Callable[[], Awaitable[None]]:
+    """Returns a function that returns when the client closed its connection.
+
+    The body must have been read: what the server then sends next is `http.disconnect`.
+    """
+
+    async def wait() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    return wait
+
+
+def answering(handler: Handler) -> Handler:
+    """Turns refusals into error answers."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except PlainRefusal as refusal:
+            return PlainTextResponse(refusal.message, status_code=refusal.status)
+        except Refusal as refusal:
+            return JSONResponse(refusal.body(), status_code=refusal.status)
+        except ClientLeftError:
+            return Response(status_code=499)  # nobody reads it; nginx's code for the log
+
+    return answer
+
+
+def event_stream(events: AsyncIterator[bytes], headers: Mapping[str, str]) -> Response:
+    """Returns a stream of server-sent events."""
+    return StreamingResponse(events, media_type="text/event-stream", headers=dict(headers))
+
+
+async def token_pairs(
+    service: Service, submission: Submission
+) -> AsyncIterator[tuple[TokenEvent | None, FinishedEvent | None]]:
+    """Yields tokens, the last one together with the end; (None, None) is a keep-alive.
+
+    Raises:
+        Refusal: When generation failed.
+        ClientLeftError: When the client closed its connection.
+    """
+    held: TokenEvent | None = None
+    async for event in submission.stream():
+        if event is None:
+            yield None, None
+        elif isinstance(event, FinishedEvent):
+            service.succeeded(submission, event)
+            assert held is not None
+            yield held, event
+        else:
+            if held is not None:
+                yield held, None
+            held = event
+            # The end of a row arrives in the same step as its last token: send what is not
+            # the last at once.
+            if submission.events.empty():
+                yield held, None
+                held = None

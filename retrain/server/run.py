@@ -1,0 +1,173 @@
+"""Puts a server together from files and runs it until SIGTERM."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+import uvicorn
+
+from feedback.errors import ConfigurationError
+from feedback.ports import Embedder
+from retrain.publishing.identity import snapshot_id
+from retrain.server.app import build_app
+from retrain.server.bodies import Limits
+from retrain.server.engine import Delivery, Engine
+from retrain.server.lora import LoraBank, load_adapter
+from retrain.server.service import Identity, Service
+from retrain.server.snapshot import load_snapshot
+from retrain.server.tokenizer import ServedTokenizer
+
+LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """What one server serves and where.
+
+    Attributes:
+        adapters: Adapter name to folder.
+        model_id: What `/info` calls the base; the folder by default.
+        port: 0 takes a free one.
+        max_total_tokens: Longest row; None takes what the model knows, at most 4096.
+        max_rows: Rows of one step; further requests wait in the queue.
+        drain_s: Seconds that running requests get after SIGTERM.
+    """
+
+    model: Path
+    adapters: Mapping[str, Path] = field(default_factory=dict)
+    model_id: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8080
+    api_key: str | None = None
+    strict_adapters: bool = False
+    max_concurrent_requests: int = 128
+    max_total_tokens: int | None = None
+    max_rows: int = 32
+    drain_s: int = 90
+
+
+def parse_adapters(text: str) -> dict[str, Path]:
+    """Reads LORA_ADAPTERS (`name=path,name2=path2`) as TGI's launcher does.
+
+    Raises:
+        ConfigurationError: An entry is not `name=path`, or a name comes twice.
+    """
+    adapters: dict[str, Path] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        name, sign, path = entry.partition("=")
+        if not (name and sign and path) or "=" in path or "@" in entry:
+            raise ConfigurationError(
+                f"LORA_ADAPTERS entry {entry!r} is not name=path (names hold no , = or @); "
+                "write name=/path/to/adapter,name2=/path"
+            )
+        if name in adapters:
+            raise ConfigurationError(
+                f"LORA_ADAPTERS names {name} twice; give every adapter its own"
+            )
+        adapters[name] = Path(path)
+    return adapters
+
+
+def build_service(options: ServerOptions, embedder: Embedder | None) -> Service:
+    """Loads everything into memory.
+
+    Raises:
+        ConfigurationError: Model, tokenizer or an adapter cannot be served.
+    """
+    torch.set_num_threads(1)
+    if not options.model.is_dir():
+        raise ConfigurationError(
+            f"model folder {options.model} does not exist; give --model a folder with config.json, "
+            "tokenizer.json and safetensors"
+        )
+    tokenizer = ServedTokenizer(options.model)
+    if tokenizer.ignores_jinja_file:
+        LOGGER.warning(
+            "%s/chat_template.jinja is not read, as TGI does not read it: put the template into "
+            "tokenizer_config.json (save_pretrained(save_jinja_files=False))",
+            options.model,
+        )
+    snapshot = load_snapshot(options.model, max_positions=options.max_total_tokens or 4096)
+    decoder = snapshot.decoder
+    shape = decoder.dimensions.lora_shape()
+    bank = LoraBank(
+        [load_adapter(name, path, shape) for name, path in options.adapters.items()], shape
+    )
+    total = decoder.dimensions.max_positions
+    eos_ids = snapshot.eos_ids | ({tokenizer.eos_id} if tokenizer.eos_id is not None else set())
+
+    def make_engine(dispatch: Callable[[Delivery], None]) -> Engine:
+        return Engine(
+            decoder, tokenizer, bank, eos_ids=eos_ids, dispatch=dispatch, max_rows=options.max_rows
+        )
+
+    return Service(
+        tokenizer=tokenizer,
+        bank=bank,
+        limits=Limits(
+            max_concurrent_requests=options.max_concurrent_requests,
+            max_total_tokens=total,
+            max_input_tokens=total - 1,
+        ),
+        identity=Identity(
+            model_id=options.model_id or str(options.model),
+            model_sha=snapshot_id(options.model),
+            version=version("understudy"),
+        ),
+        make_engine=make_engine,
+        embedder=embedder,
+        strict_adapters=options.strict_adapters,
+    )
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Takes the port before the model loads; connections are refused until the server listens.
+
+    Raises:
+        ConfigurationError: The port is in use or not allowed.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    taken = socket.socket(family, socket.SOCK_STREAM)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind((host, port))
+    except OSError as exc:
+        taken.close()
+        raise ConfigurationError(
+            f"cannot listen on {host}:{port} ({exc.strerror}); stop the other process or give "
+            "another --port"
+        ) from exc
+    return taken
+
+
+def serve(options: ServerOptions, make_embedder: Callable[[], Embedder] | None) -> None:
+    """Serves until SIGTERM or SIGINT; then stops accepting, finishes what runs, and returns.
+
+    Args:
+        options: What to serve and where.
+        make_embedder: Loads the embedder for `/embed`; None serves none.
+
+    Raises:
+        ConfigurationError: Something is missing, or the port is in use.
+    """
+    taken = bind(options.host, options.port)
+    try:
+        service = build_service(options, None if make_embedder is None else make_embedder())
+        server = uvicorn.Server(
+            uvicorn.Config(
+                build_app(service, api_key=options.api_key),
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=options.drain_s,
+            )
+        )
+        host, port = taken.getsockname()[:2]
+        LOGGER.info("serving %s on http://%s:%d", options.model, host, port)
+        asyncio.run(server.serve(sockets=[taken]))
+    finally:
+        taken.close()
