@@ -22,6 +22,10 @@ from pydantic_settings import (
 from feedback.errors import ConfigurationError
 
 
+PACKAGED_BASE = "understudy-tiny"
+"""Id of the tiny base model that comes with the project."""
+
+
 class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,7 +50,7 @@ class SlackSettings(_Group):
 class ModelSettings(_Group):
     """The base model and where it is served."""
 
-    base: str = "understudy-tiny"
+    base: str = PACKAGED_BASE
     """Hugging Face id or folder; `understudy-tiny` is the model packaged with the project."""
     url: str = ""
     """TGI's URL. Empty: the active deployment row says where (the local stack keeps it)."""
@@ -110,10 +114,8 @@ class RetrainSettings(_Group):
 class ExperimentSettings(_Group):
     """How a challenger is tried."""
 
-    profile: Literal["standard", "low_traffic"] = "standard"
+    profile: Literal["default", "low_traffic"] = "default"
     """Constants of the experiment; `low_traffic` below about 100 threads a day."""
-    approval: Literal["automatic", "person"] = "automatic"
-    """Who promotes when the evidence is in."""
     adapter_slots: int = Field(default=3, ge=1, le=8)
     """Adapters a server holds at once: champion, challenger, previous champion."""
 
@@ -219,6 +221,20 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     if problems:
         raise ConfigurationError(*problems)
     return settings
+
+
+def child_environment(settings: Settings, **overrides: str) -> dict[str, str]:
+    """Returns the environment for a process of ours: this one's, the state folder, overrides.
+
+    Args:
+        settings: Of this process.
+        **overrides: Variables by their full names.
+    """
+    environment = {name: os.environ[name] for name in os.environ}  # noqa: TID251
+    environment["UNDERSTUDY_STATE_DIR"] = str(settings.state_dir)
+    if settings.clock_file is not None:
+        environment["UNDERSTUDY_CLOCK_FILE"] = str(settings.clock_file)
+    return {**environment, **overrides}
 
 
 def _explain(path: tuple[int | str, ...], kind: str, message: str) -> str:

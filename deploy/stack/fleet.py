@@ -13,7 +13,7 @@ from deploy.stack.processes import ManagedProcess, ProcessSpec, Supervisor, unde
 from feedback.clock import Clock
 from feedback.domain.learning import Deployment, DeploymentState
 from feedback.errors import RetryableError
-from feedback.settings import Settings
+from feedback.settings import PACKAGED_BASE, Settings
 from feedback.store.unit_of_work import Store
 
 
@@ -118,11 +118,11 @@ class ModelFleet:
 
     def _spec(self, row: Deployment, port: int) -> ProcessSpec:
         adapters = ",".join(f"{adapter.name}={adapter.path}" for adapter in row.adapters)
+        # The packaged base is the server's own default; anything else is a folder.
+        model = [] if row.base_model == PACKAGED_BASE else ["--model", row.base_model]
         return ProcessSpec(
             name=_name(row),
-            command=understudy(
-                "model-server", "--model", row.base_model, "--port", str(port), "--strict-adapters"
-            ),
+            command=understudy("model-server", *model, "--port", str(port), "--strict-adapters"),
             environment={**self._environment, "LORA_ADAPTERS": adapters},
             log=self._settings.state_dir / "logs" / f"{_name(row)}.log",
         )

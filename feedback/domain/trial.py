@@ -15,6 +15,8 @@ class Trial:
         stage: Ramp stage in force.
         share: Challenger share of that stage.
         policy: Constants of the experiment, frozen at its start.
+        slow_ms: Latency above which an answer counts as slow: the champion's 95th percentile
+            before the start; None when it had no answers yet.
     """
 
     id: str
@@ -23,6 +25,7 @@ class Trial:
     champion_id: str | None
     salt: str
     policy: Mapping[str, Any]
+    slow_ms: float | None
     state: str
     stage: str
     share: float

@@ -45,8 +45,12 @@ class SqlConversations:
         await self._connection.execute(
             insert(threads).values(**asdict(thread)).on_conflict_do_nothing()
         )
+        return await self.lock_thread(thread.key)
+
+    async def lock_thread(self, key: str) -> Thread:
+        """Returns a stored thread, locked until the transaction ends."""
         rows = await self._connection.execute(
-            select(threads).where(threads.c.key == thread.key).with_for_update()
+            select(threads).where(threads.c.key == key).with_for_update()
         )
         return to_domain(Thread, rows.mappings().one())
 

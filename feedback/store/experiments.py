@@ -89,13 +89,8 @@ class SqlExperiments:
         rows = (await self._connection.execute(statement)).mappings()
         return [to_domain(TrialStage, row) for row in rows]
 
-    async def event_rows(self, trial: Trial, *, slow_ms: float | None) -> list[dict[str, Any]]:
-        """Returns the experiment's events in order, in the row format of `experiment replay`.
-
-        Args:
-            trial: The experiment.
-            slow_ms: Latency above which an answer counts as slow; None leaves it unknown.
-        """
+    async def event_rows(self, trial: Trial) -> list[dict[str, Any]]:
+        """Returns the experiment's events in order, in the row format of `experiment replay`."""
         rows: list[dict[str, Any]] = [
             {
                 "id": f"stage:{stage.seq}",
@@ -108,7 +103,7 @@ class SqlExperiments:
         ]
         rows += await self._assigned(trial)
         answers = await self._answers(trial)
-        rows += [row for answer in answers for row in _answer_events(answer, slow_ms)]
+        rows += [row for answer in answers for row in _answer_events(answer, trial.slow_ms)]
         rows += await self._opinions(trial)
         rows.sort(key=lambda row: (row["ts"], _RANK.get(row["type"], 5), row["id"]))
         first = {
@@ -117,7 +112,7 @@ class SqlExperiments:
             "type": "experiment",
             "policy": dict(trial.policy),
             "arms": ["champion", "challenger"],
-            "metrics": ["tone", "ground", "error", "slow"],
+            "metrics": ["tone", "ground", "error", *(["slow"] if trial.slow_ms else [])],
         }
         return [{**row, "seq": seq} for seq, row in enumerate([first, *rows])]
 
@@ -218,11 +213,13 @@ def _answer_events(answer: RowMapping, slow_ms: float | None) -> list[dict[str, 
     ts = answer["answered_at"].timestamp()
     delivered = answer["answer_ts"] is not None
     kind = "delivered" if delivered else "undelivered"
-    flags: dict[str, bool] = {"error": answer["error"] is not None}
+    # An answer without passages has nothing to be grounded in: that is known, and not bad.
+    flags: dict[str, bool] = {
+        "error": answer["error"] is not None,
+        "ground": answer["grounded"] is False,
+    }
     if answer["on_brand"] is not None:
         flags["tone"] = answer["on_brand"] < 0.5
-    if answer["grounded"] is not None:
-        flags["ground"] = not answer["grounded"]
     if slow_ms is not None and answer["latency_ms"] is not None:
         flags["slow"] = answer["latency_ms"] > slow_ms
     return [

@@ -127,6 +127,7 @@ experiments = Table(
     Column("champion_id", ForeignKey("adapters.id")),
     Column("salt", Text, nullable=False),
     Column("policy", JSONB, nullable=False),
+    Column("slow_ms", Float),
     Column("state", Text, nullable=False, index=True),
     Column("stage", Text, nullable=False),
     Column("share", Float, nullable=False),

@@ -1,0 +1,153 @@
+"""Steps EXPERIMENTING and PROMOTING: the challenger plays to a share of threads until decided.
+
+Evidence is recomputed from the ordered log at every look; the stored copy is for people to read.
+"""
+
+import secrets
+from dataclasses import asdict, replace
+
+from feedback.clock import Clock
+from feedback.domain.cycle import Cycle, CycleOutcome, StepResult
+from feedback.domain.learning import AdapterState
+from feedback.domain.trial import Trial
+from feedback.errors import NotFoundError
+from feedback.store.unit_of_work import Store, Transaction
+from retrain.experiments.decision import PROMOTE, Decision, decide
+from retrain.experiments.events import parse_event
+from retrain.experiments.log import ExperimentLog
+from retrain.experiments.policy import ExperimentPolicy
+from retrain.experiments.ramp import next_stage
+
+
+class ExperimentingStep:
+    """Starts the experiment of a cycle, moves its ramp, and ends it when the engine says so."""
+
+    def __init__(self, store: Store, clock: Clock, policy: ExperimentPolicy) -> None:
+        self._store = store
+        self._clock = clock
+        self._policy = policy
+
+    async def __call__(self, cycle: Cycle) -> StepResult:
+        """Takes one look at the experiment."""
+        async with self._store.begin() as tx:
+            trial = await tx.experiments.of_cycle(cycle.id)
+            if trial is None:
+                trial = await self._start(tx, cycle)
+            log = ExperimentLog.of(
+                parse_event(row) for row in await tx.experiments.event_rows(trial)
+            )
+            now = self._clock.now()
+            decision = decide(log, now.timestamp())
+            await self._move(tx, trial, log, decision)
+            if decision.final and decision.decision != PROMOTE:
+                await tx.adapters.mark(trial.challenger_id, AdapterState.RETIRED)
+        context = {"experiment_id": trial.id}
+        if not decision.final:
+            return StepResult(reason=decision.reason, wait=True, context=context)
+        if decision.decision == PROMOTE:
+            return StepResult(reason=_promotion_reason(decision), context=context)
+        return StepResult(
+            reason=decision.reason,
+            outcome=CycleOutcome.ENDED,
+            gate=decision.decision,
+            context=context,
+        )
+
+    async def _start(self, tx: Transaction, cycle: Cycle) -> Trial:
+        champion, _ = await tx.adapters.champion()
+        now = self._clock.now()
+        first = self._policy.ramp[0]
+        trial = Trial(
+            id=f"e-{cycle.id}",
+            cycle_id=cycle.id,
+            challenger_id=cycle.context["adapter_id"],
+            champion_id=champion.id if champion else None,
+            salt=secrets.token_hex(16),
+            policy={"profile": self._policy.profile},
+            slow_ms=await tx.experiments.champion_latency_p95(),
+            state=first.stage,
+            stage=first.stage,
+            share=first.share,
+            version=1,
+            started_at=now,
+        )
+        await tx.experiments.add(trial)
+        await self._audit(tx, trial, "", trial.state, "the experiment starts")
+        return trial
+
+    async def _move(
+        self, tx: Transaction, trial: Trial, log: ExperimentLog, decision: Decision
+    ) -> None:
+        """Stores the stage and the evidence when they changed."""
+        now = self._clock.now()
+        row = decision.to_row()
+        after = replace(trial, decision=decision.decision, evidence=row)
+        stage = None if decision.final else next_stage(log, now.timestamp())
+        if stage is not None:
+            after = replace(after, state=stage.stage, stage=stage.stage, share=stage.share)
+        if decision.final:
+            promoted = decision.decision == PROMOTE
+            state = "PROMOTING" if promoted else decision.decision.partition(":")[0]
+            after = replace(after, state=state, ended_at=None if promoted else now)
+        known = (trial.evidence or {}).get("counts")
+        if (after.state, after.decision, row["counts"]) == (trial.state, trial.decision, known):
+            return
+        await tx.experiments.advance(trial, after, now)
+        if after.state != trial.state:
+            await self._audit(tx, trial, trial.state, after.state, decision.reason)
+
+    async def _audit(
+        self, tx: Transaction, trial: Trial, before: str, after: str, reason: str
+    ) -> None:
+        await tx.audit.append(
+            subject=f"experiment:{trial.id}",
+            from_state=before,
+            to_state=after,
+            actor="scheduler",
+            reason=reason,
+            at=self._clock.now(),
+        )
+
+
+class PromotingStep:
+    """Swaps the champion pointer; doing it twice is noticed and changes nothing."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def __call__(self, cycle: Cycle) -> StepResult:
+        """Promotes the challenger of this cycle's experiment."""
+        now = self._clock.now()
+        async with self._store.begin() as tx:
+            trial = await tx.experiments.of_cycle(cycle.id)
+            if trial is None:
+                raise NotFoundError(f"cycle {cycle.id} has no experiment to promote from")
+            champion, version = await tx.adapters.champion()
+            if champion is None or champion.id != trial.challenger_id:
+                await tx.adapters.promote(trial.challenger_id, version=version, at=now)
+                await tx.audit.append(
+                    subject="champion",
+                    from_state=champion.id if champion else "base",
+                    to_state=trial.challenger_id,
+                    actor="scheduler",
+                    reason=cycle.reason or "",
+                    at=now,
+                )
+            if trial.ended_at is None:
+                await tx.experiments.advance(
+                    trial, replace(trial, state="CHAMPION", ended_at=now), now
+                )
+        return StepResult(
+            reason=f"{trial.challenger_id} is the champion: {cycle.reason}",
+            outcome=CycleOutcome.PROMOTED,
+        )
+
+
+def _promotion_reason(decision: Decision) -> str:
+    champion, challenger = (asdict(counts) for counts in decision.counts)
+    lift = decision.evidence.lift
+    return (
+        f"{decision.reason}; lift {lift:+.2f} over {champion['rated']} + {challenger['rated']} "
+        f"rated threads on day {decision.day:.1f}"
+    )
