@@ -3,9 +3,11 @@
 UnderstudyError
 ├── PermanentError           tell the person; trying again cannot help
 │   ├── InvalidInputError    a row, file, argument or payload is wrong
+│   │   └── PromptTooLongError  shorten the context and send once more
 │   ├── NotFoundError        a named thing does not exist
 │   ├── NotAllowedError      the person's role does not permit this
-│   └── ConflictError        somebody else changed the row first
+│   ├── ConflictError        somebody else changed the row first
+│   └── TrainingFailedError  a run diverged; the same data and recipe would diverge again
 ├── RetryableError           the same call may succeed later; carries `retry_after`
 │   ├── OverloadedError      the service asked us to slow down
 │   ├── UnavailableError     refused, reset, gateway error
@@ -34,6 +36,10 @@ class InvalidInputError(PermanentError):
     """A row, file, argument or payload is wrong."""
 
 
+class PromptTooLongError(InvalidInputError):
+    """The prompt exceeds what the model server takes: shorten the context, send once more."""
+
+
 class NotFoundError(PermanentError):
     """A named thing does not exist."""
 
@@ -44,6 +50,10 @@ class NotAllowedError(PermanentError):
 
 class ConflictError(PermanentError):
     """Somebody else changed the row first."""
+
+
+class TrainingFailedError(PermanentError):
+    """A training run diverged; the same data and recipe would diverge again."""
 
 
 class RetryableError(UnderstudyError):
