@@ -22,7 +22,7 @@ from pydantic_settings import (
 from feedback.errors import ConfigurationError
 
 
-PACKAGED_BASE = "understudy-tiny"
+PACKAGED_BASE = "understudy/tiny-base"
 """Id of the tiny base model that comes with the project."""
 
 
@@ -51,7 +51,7 @@ class ModelSettings(_Group):
     """The base model and where it is served."""
 
     base: str = PACKAGED_BASE
-    """Hugging Face id or folder; `understudy-tiny` is the model packaged with the project."""
+    """Hugging Face id or folder; `understudy/tiny-base` is the model packaged with the project."""
     url: str = ""
     """TGI's URL. Empty: the active deployment row says where (the local stack keeps it)."""
     embed_url: str = ""

@@ -15,8 +15,8 @@ from feedback.store.unit_of_work import Store, Transaction
 from retrain.experiments.decision import PROMOTE, Decision, decide
 from retrain.experiments.events import parse_event
 from retrain.experiments.log import ExperimentLog
-from retrain.experiments.policy import ExperimentPolicy
-from retrain.experiments.ramp import next_stage
+from retrain.experiments.policy import ExperimentPolicy, RampStage
+from retrain.experiments.ramp import RampState, first_stage, next_stage
 
 
 class ExperimentingStep:
@@ -38,7 +38,7 @@ class ExperimentingStep:
             )
             now = self._clock.now()
             decision = decide(log, now.timestamp())
-            await self._move(tx, trial, log, decision)
+            await self._move(tx, trial, decision)
             if decision.final and decision.decision != PROMOTE:
                 await tx.adapters.mark(trial.challenger_id, AdapterState.RETIRED)
         context = {"experiment_id": trial.id}
@@ -56,7 +56,7 @@ class ExperimentingStep:
     async def _start(self, tx: Transaction, cycle: Cycle) -> Trial:
         champion, _ = await tx.adapters.champion()
         now = self._clock.now()
-        first = self._policy.ramp[0]
+        first = first_stage(self._policy)
         trial = Trial(
             id=f"e-{cycle.id}",
             cycle_id=cycle.id,
@@ -75,26 +75,37 @@ class ExperimentingStep:
         await self._audit(tx, trial, "", trial.state, "the experiment starts")
         return trial
 
-    async def _move(
-        self, tx: Transaction, trial: Trial, log: ExperimentLog, decision: Decision
-    ) -> None:
+    async def _move(self, tx: Transaction, trial: Trial, decision: Decision) -> None:
         """Stores the stage and the evidence when they changed."""
         now = self._clock.now()
         row = decision.to_row()
         after = replace(trial, decision=decision.decision, evidence=row)
-        stage = None if decision.final else next_stage(log, now.timestamp())
-        if stage is not None:
-            after = replace(after, state=stage.stage, stage=stage.stage, share=stage.share)
         if decision.final:
             promoted = decision.decision == PROMOTE
             state = "PROMOTING" if promoted else decision.decision.partition(":")[0]
             after = replace(after, state=state, ended_at=None if promoted else now)
+        elif (stage := await self._next_stage(tx, trial, decision)) is not None:
+            after = replace(after, state=stage.stage, stage=stage.stage, share=stage.share)
         known = (trial.evidence or {}).get("counts")
         if (after.state, after.decision, row["counts"]) == (trial.state, trial.decision, known):
             return
         await tx.experiments.advance(trial, after, now)
         if after.state != trial.state:
             await self._audit(tx, trial, trial.state, after.state, decision.reason)
+
+    async def _next_stage(
+        self, tx: Transaction, trial: Trial, decision: Decision
+    ) -> RampStage | None:
+        entered = (await tx.experiments.stages(trial.id))[-1].entered_at
+        return next_stage(
+            self._policy,
+            RampState(
+                stage=trial.stage,
+                entered_at=entered.timestamp(),
+                challenger_delivered=decision.counts[1].delivered,
+            ),
+            self._clock.now().timestamp(),
+        )
 
     async def _audit(
         self, tx: Transaction, trial: Trial, before: str, after: str, reason: str
