@@ -1,0 +1,116 @@
+"""Step TRAINING: one QLoRA run in a process of its own, watched, restarted and read back."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from feedback.clock import Clock
+from feedback.domain.cycle import Cycle, StepResult
+from feedback.domain.learning import RunState, TrainingRun
+from feedback.errors import PermanentError
+from feedback.store.unit_of_work import Store
+from retrain.cycle.job_folder import JobFolder
+from retrain.training.process import training_command, training_environment
+from retrain.training.spec import QloraRecipe, TrainingResult, TrainingSpec
+
+
+class TrainingStep:
+    """Starts the run when nobody runs it, and waits; a killed run resumes from its checkpoint."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        recipe: QloraRecipe,
+        *,
+        base_id: str,
+        base_dir: Path,
+        folder: Path,
+        environment: Mapping[str, str],
+    ) -> None:
+        """Creates the step.
+
+        Args:
+            store: The record.
+            clock: Time of the rows.
+            recipe: Hyperparameters.
+            base_id: What the adapter names as its base.
+            base_dir: The base snapshot's folder.
+            folder: One folder a run is made in here.
+            environment: Of the training process, before our own additions.
+        """
+        self._store = store
+        self._clock = clock
+        self._recipe = recipe
+        self._base_id = base_id
+        self._base_dir = base_dir
+        self._folder = folder
+        self._environment = environment
+
+    async def __call__(self, cycle: Cycle) -> StepResult:
+        """Looks after the run once."""
+        run_id = f"run-{cycle.id}"
+        job = JobFolder(self._folder / run_id)
+        spec = TrainingSpec(
+            dataset_dir=Path(cycle.context["dataset_path"]),
+            base_dir=self._base_dir,
+            base_id=self._base_id,
+            out_dir=job.path / "adapter",
+            work_dir=job.path / "work",
+            recipe=self._recipe,
+        )
+        await self._register(cycle, run_id, spec)
+        try:
+            row = job.result()
+        except PermanentError as exc:
+            await self._finish(run_id, RunState.FAILED, error=str(exc))
+            raise
+        if row is None:
+            if not job.running():
+                variables = training_environment(self._recipe.threads)
+                job.start(training_command(), spec.to_row(), {**self._environment, **variables})
+            await self._report(run_id, job.progress())
+            return StepResult(reason="training", wait=True)
+        await self._report(run_id, job.progress())
+        await self._finish(run_id, RunState.FINISHED, result=row)
+        result = TrainingResult.from_row(row)
+        return StepResult(
+            reason=f"trained {result.steps} steps on {result.rows} rows in {result.seconds:.0f} s, "
+            f"loss {result.final_loss:.3f}, peak memory {result.peak_rss_mb:.0f} MB",
+            context={
+                "run_id": run_id,
+                "adapter_dir": str(result.adapter_dir),
+                "train_s": round(result.seconds, 1),
+            },
+        )
+
+    async def _register(self, cycle: Cycle, run_id: str, spec: TrainingSpec) -> None:
+        run = TrainingRun(
+            id=run_id,
+            dataset_id=cycle.context["dataset_id"],
+            base_model=self._base_id,
+            spec={**spec.to_row(), "recipe": asdict(self._recipe)},
+            state=RunState.RUNNING,
+            started_at=self._clock.now(),
+        )
+        async with self._store.begin() as tx:
+            await tx.training.start(run)
+
+    async def _report(self, run_id: str, progress: Mapping[str, Any]) -> None:
+        if progress:
+            async with self._store.begin() as tx:
+                await tx.training.progress(run_id, progress)
+
+    async def _finish(
+        self,
+        run_id: str,
+        state: RunState,
+        *,
+        result: Mapping[str, Any] | None = None,
+        error: str | None = None,
+    ) -> None:
+        async with self._store.begin() as tx:
+            await tx.training.finish(
+                run_id, state=state, at=self._clock.now(), result=result, error=error
+            )
