@@ -1,0 +1,123 @@
+"""The parts of one sandbox, put together."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bot.sandbox.delivery import Delivery, DeliveryFaults
+from bot.sandbox.events import Events
+from bot.sandbox.faults import Faults
+from bot.sandbox.feed import Feed
+from bot.sandbox.http_mode import HttpMode
+from bot.sandbox.interactivity import Interactivity
+from bot.sandbox.journal import Journal
+from bot.sandbox.jsontypes import Json
+from bot.sandbox.messages import Messages
+from bot.sandbox.settings import SandboxSettings
+from bot.sandbox.socket_mode import SocketMode
+from bot.sandbox.state import State
+from bot.sandbox.workspace import Workspace
+from feedback.clock import Clock
+
+
+@dataclass(kw_only=True)
+class Presence:
+    """What the app says about a thread between messages: status, session, prompts.
+
+    Not kept over a restart: a status is at most two minutes old anyway.
+    """
+
+    life_s: float
+    clock: Callable[[], float] = time.monotonic
+    statuses: dict[tuple[str, str], tuple[Json, float]] = field(default_factory=dict)
+    sessions: dict[tuple[str, str], Json] = field(default_factory=dict)
+    prompts: dict[str, Json] = field(default_factory=dict)
+
+    def set_status(self, channel: str, thread_ts: str, status: Json) -> None:
+        """Shows a status; an empty text clears it."""
+        if status["status"]:
+            self.statuses[channel, thread_ts] = (status, self.clock() + self.life_s)
+        else:
+            self.statuses.pop((channel, thread_ts), None)
+
+    def status(self, channel: str, thread_ts: str) -> Json | None:
+        """Returns the status shown now, if any."""
+        status, until = self.statuses.get((channel, thread_ts), (None, 0.0))
+        return status if self.clock() < until else None
+
+    def current(self) -> list[Json]:
+        """Returns every status shown now, with its place."""
+        return [
+            {"channel": channel, "thread_ts": thread_ts, **status}
+            for (channel, thread_ts), (status, until) in self.statuses.items()
+            if self.clock() < until
+        ]
+
+
+class Sandbox:
+    """One workspace with its app, ready to be served."""
+
+    def __init__(
+        self,
+        *,
+        state_dir: Path | None,
+        clock: Clock,
+        workspace: Workspace,
+        settings: SandboxSettings,
+    ) -> None:
+        self.settings = settings
+        self.journal = Journal(state_dir)
+        self.state = State(self.journal, clock, workspace)
+        space = self.state.workspace
+        last_seq = int(self.journal.load("meta").get("seq", 0))
+        self.feed = Feed(settings.feed_size, last_seq)
+        self.faults = Faults()
+        self.presence = Presence(life_s=settings.status_life_s)
+        self.socket_mode = SocketMode(settings, space.app_id)
+        self.http_mode = (
+            HttpMode(settings, space.signing_secret, settings.events_url)
+            if settings.events_url
+            else None
+        )
+        self.delivery = Delivery(
+            journal=self.journal,
+            settings=settings,
+            transport=self.http_mode or self.socket_mode,
+        )
+        self.events = Events(self.state, self.delivery.publish)
+        self.messages = Messages(self.state, self.events, self.feed)
+        self.interactivity = Interactivity(
+            state=self.state,
+            feed=self.feed,
+            messages=self.messages,
+            delivery=self.delivery,
+            settings=settings,
+        )
+
+    def wall_clock(self) -> float:
+        """Returns real seconds: lives of streams and statuses ignore the simulated clock."""
+        return time.time()
+
+    def commit(self) -> None:
+        """Makes everything done since the last commit survive a kill."""
+        self.journal.put("meta", "seq", self.feed.seq)
+        self.journal.commit()
+
+    def reset(self, workspace: Workspace | None = None) -> None:
+        """Starts over from the seed: nobody has said anything, nothing waits for delivery."""
+        self.delivery.clear()
+        self.faults.clear()
+        self.delivery.faults = DeliveryFaults()
+        self.presence = Presence(life_s=self.settings.status_life_s)
+        self.interactivity.response_urls.clear()
+        self.state.reset(workspace)
+        self.feed.append("reset")
+
+    async def close(self) -> None:
+        """Stops delivering and releases the state directory."""
+        await self.delivery.stop()
+        if self.http_mode is not None:
+            await self.http_mode.close()
+        self.commit()
+        self.journal.close()

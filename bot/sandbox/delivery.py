@@ -1,0 +1,192 @@
+"""Gets events and interactions to the app, again and again until they are acknowledged.
+
+The queue is in the journal: an event that was not acknowledged before a kill is delivered after
+the restart. Interactions are delivered once, as Slack does.
+"""
+
+import asyncio
+import secrets
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bot.sandbox.journal import Journal
+from bot.sandbox.jsontypes import Json
+from bot.sandbox.settings import SandboxSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ack:
+    """The app's acknowledgement and what it answered."""
+
+    payload: Json | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One try at delivering an event.
+
+    Attributes:
+        number: 0 for the first delivery.
+        reason: Why the previous one failed, empty for the first.
+    """
+
+    number: int = 0
+    reason: str = ""
+
+
+class Transport(Protocol):
+    """One way to the app: Socket Mode or signed HTTP."""
+
+    async def ready(self) -> None:
+        """Returns once the app can be reached."""
+        ...
+
+    async def send_event(self, body: Json, attempt: Attempt) -> Ack | str:
+        """Delivers once; returns the Ack, or why there is none in Slack's words."""
+        ...
+
+    async def send_interaction(self, kind: str, payload: Json) -> Ack | str:
+        """Delivers once; returns the Ack, or why there is none."""
+        ...
+
+
+@dataclass(kw_only=True)
+class DeliveryFaults:
+    """How many of the next deliveries go wrong.
+
+    Attributes:
+        drop_acks: Acks to ignore.
+        duplicate: Events to deliver twice, with the same event_id and no retry mark.
+        reorder: Events to hold back until the following one was sent.
+    """
+
+    drop_acks: int = 0
+    duplicate: int = 0
+    reorder: int = 0
+
+
+@dataclass(kw_only=True)
+class DeliveryCounts:
+    """What happened to events since the start; read by tests and the page."""
+
+    published: int = 0
+    acknowledged: int = 0
+    redelivered: int = 0
+    given_up: int = 0
+
+
+@dataclass(kw_only=True)
+class Delivery:
+    """The durable outbound queue in front of a transport."""
+
+    journal: Journal
+    settings: SandboxSettings
+    transport: Transport
+    faults: DeliveryFaults = field(default_factory=DeliveryFaults)
+    counts: DeliveryCounts = field(default_factory=DeliveryCounts)
+    given_up: deque[Json] = field(default_factory=lambda: deque(maxlen=100))
+    pending: dict[str, Json] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _held: list[Json] = field(default_factory=list)
+    _next: int = 0
+
+    def start(self) -> None:
+        """Takes up the events that an earlier process left undelivered."""
+        for key, row in self.journal.load("pending").items():
+            self.pending[key] = row
+            self._next = max(self._next, int(key) + 1)
+            self._spawn(key)
+
+    async def stop(self) -> None:
+        """Stops delivering; what is pending stays in the journal."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def publish(self, body: Json) -> None:
+        """Queues an event within the open transaction and starts delivering it."""
+        self.counts.published += 1
+        if self.faults.reorder > 0:
+            self.faults.reorder -= 1
+            self._enqueue(body, held=True)
+            return
+        self._enqueue(body, held=False)
+        if self.faults.duplicate > 0:
+            self.faults.duplicate -= 1
+            self._enqueue(body, held=False)
+        held, self._held = self._held, []
+        for row in held:
+            self._spawn(row["key"])
+
+    def clear(self) -> None:
+        """Drops every undelivered event (a reset)."""
+        for task in self._tasks:
+            task.cancel()
+        for key in self.pending:
+            self.journal.delete("pending", key)
+        self.pending.clear()
+        self._held.clear()
+
+    async def interact(self, kind: str, payload: Json) -> Ack | str:
+        """Delivers an interaction once and returns the app's answer, or why there is none.
+
+        Args:
+            kind: `interactive` or `slash_commands`.
+            payload: The interaction in Slack's shape.
+        """
+        answer = await self.transport.send_interaction(kind, payload)
+        if isinstance(answer, Ack) and self._drops_ack():
+            return "timeout"
+        return answer
+
+    def _enqueue(self, body: Json, *, held: bool) -> None:
+        key = f"{self._next:012d}"
+        self._next += 1
+        self.pending[key] = {"key": key, "body": body, "attempt": 0, "reason": ""}
+        self.journal.put("pending", key, self.pending[key])
+        if held:
+            self._held.append(self.pending[key])
+        else:
+            self._spawn(key)
+
+    def _spawn(self, key: str) -> None:
+        task = asyncio.create_task(self._deliver(key))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, key: str) -> None:
+        row = self.pending[key]
+        while True:
+            await self.transport.ready()
+            attempt = Attempt(number=row["attempt"], reason=row["reason"])
+            answer = await self.transport.send_event(row["body"], attempt)
+            if isinstance(answer, Ack) and not self._drops_ack():
+                self.counts.acknowledged += 1
+                break
+            if row["attempt"] >= len(self.settings.retry_delays_s):
+                self.counts.given_up += 1
+                self.given_up.append(row["body"])
+                break
+            delay_s = self.settings.retry_delays_s[row["attempt"]]
+            row["attempt"] += 1
+            row["reason"] = answer if isinstance(answer, str) else "timeout"
+            self.counts.redelivered += 1
+            self.journal.put("pending", key, row)
+            self.journal.commit()
+            await asyncio.sleep(delay_s)
+        self.pending.pop(key, None)
+        self.journal.delete("pending", key)
+        self.journal.commit()
+
+    def _drops_ack(self) -> bool:
+        if self.faults.drop_acks <= 0:
+            return False
+        self.faults.drop_acks -= 1
+        return True
+
+
+def new_envelope_id() -> str:
+    """Returns an id in the form Slack gives envelopes (a UUID)."""
+    raw = secrets.token_hex(16)
+    return f"{raw[:8]}-{raw[8:12]}-{raw[12:16]}-{raw[16:20]}-{raw[20:]}"

@@ -1,0 +1,160 @@
+"""Event bodies in Slack's shape, queued for the app when it may see them."""
+
+import re
+import secrets
+from collections.abc import Callable
+
+from bot.sandbox.jsontypes import Json
+from bot.sandbox.state import Channel, State
+
+_MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
+_CHANNEL_TYPE_LETTER = {"channel": "C", "group": "G", "im": "D"}
+
+
+class Events:
+    """Builds `event_callback` bodies and hands them to `deliver`."""
+
+    def __init__(self, state: State, deliver: Callable[[Json], None]) -> None:
+        self._state = state
+        self._deliver = deliver
+
+    def publish(self, event: Json) -> None:
+        """Wraps an inner event and queues it."""
+        space = self._state.workspace
+        self._deliver(
+            {
+                "token": "sandbox-verification-token",
+                "team_id": space.team_id,
+                "context_team_id": space.team_id,
+                "context_enterprise_id": None,
+                "api_app_id": space.app_id,
+                "event": event,
+                "type": "event_callback",
+                "event_id": "Ev" + secrets.token_hex(5).upper(),
+                "event_time": self._state.now_s(),
+                "authorizations": [
+                    {
+                        "enterprise_id": None,
+                        "team_id": space.team_id,
+                        "user_id": space.bot_user_id,
+                        "is_bot": True,
+                        "is_enterprise_install": False,
+                    }
+                ],
+                "is_ext_shared_channel": False,
+                "event_context": "4-" + secrets.token_hex(16),
+            }
+        )
+
+    def posted(self, channel: Channel, message: Json) -> None:
+        """A new message: `message`, and `app_mention` when a person names the bot."""
+        if not self._sees(channel):
+            return
+        body = self._state.present(channel, message)
+        body |= {"channel": channel.id, "event_ts": message["ts"]}
+        self.publish({**body, "channel_type": channel.kind})
+        mentioned = set(_MENTION.findall(message.get("text", "")))
+        person = "bot_id" not in message and "subtype" not in message
+        if person and channel.kind != "im" and self._state.workspace.bot_user_id in mentioned:
+            self.publish({**body, "type": "app_mention"})
+
+    def changed(self, channel: Channel, message: Json, previous: Json) -> None:
+        """An edited message."""
+        if not self._sees(channel):
+            return
+        ts = self._state.next_ts()
+        self.publish(
+            {
+                "type": "message",
+                "subtype": "message_changed",
+                "hidden": True,
+                "message": self._state.present(channel, message),
+                "previous_message": previous,
+                "channel": channel.id,
+                "ts": ts,
+                "event_ts": ts,
+                "channel_type": channel.kind,
+            }
+        )
+
+    def deleted(self, channel: Channel, previous: Json) -> None:
+        """A deleted message."""
+        if not self._sees(channel):
+            return
+        ts = self._state.next_ts()
+        self.publish(
+            {
+                "type": "message",
+                "subtype": "message_deleted",
+                "hidden": True,
+                "deleted_ts": previous["ts"],
+                "previous_message": previous,
+                "channel": channel.id,
+                "ts": ts,
+                "event_ts": ts,
+                "channel_type": channel.kind,
+            }
+        )
+
+    def reacted(
+        self, channel: Channel, message: Json, *, user: str, name: str, added: bool
+    ) -> None:
+        """A reaction came or went."""
+        if not self._sees(channel):
+            return
+        self.publish(
+            {
+                "type": "reaction_added" if added else "reaction_removed",
+                "user": user,
+                "reaction": name,
+                "item": {"type": "message", "channel": channel.id, "ts": message["ts"]},
+                "item_user": message.get("user", ""),
+                "event_ts": self._state.next_ts(),
+            }
+        )
+
+    def home_opened(self, channel: Channel, *, user: str, tab: str, view: Json | None) -> None:
+        """A person opened a tab of the app's conversation."""
+        event: Json = {
+            "type": "app_home_opened",
+            "user": user,
+            "channel": channel.id,
+            "tab": tab,
+            "event_ts": self._state.next_ts(),
+        }
+        if tab == "home" and view is not None:
+            event["view"] = view
+        self.publish(event)
+
+    def joined(self, channel: Channel, *, user: str) -> None:
+        """Somebody joined a channel."""
+        if not self._sees(channel):
+            return
+        self.publish(
+            {
+                "type": "member_joined_channel",
+                "user": user,
+                "channel": channel.id,
+                "channel_type": _CHANNEL_TYPE_LETTER[channel.kind],
+                "team": self._state.workspace.team_id,
+                "event_ts": self._state.next_ts(),
+            }
+        )
+
+    def session_stopped(
+        self, channel: Channel, *, thread_ts: str, user: str, streams: list[str]
+    ) -> None:
+        """A person pressed Stop while the agent was answering."""
+        self.publish(
+            {
+                "type": "agent_session_stopped",
+                "channel": channel.id,
+                "thread_ts": thread_ts,
+                "user": user,
+                "streaming_message_ts": streams,
+                "event_ts": self._state.next_ts(),
+            }
+        )
+
+    def _sees(self, channel: Channel) -> bool:
+        return self._state.workspace.bot_user_id in channel.members

@@ -1,0 +1,66 @@
+"""`/sandbox/faults` and `/sandbox/disconnect`: break things on purpose."""
+
+from dataclasses import asdict, fields
+
+from aiohttp import web
+
+from bot.sandbox.actor_api import ActorApi
+from bot.sandbox.core import Sandbox
+from bot.sandbox.delivery import DeliveryFaults
+from bot.sandbox.faults import Fault
+from bot.sandbox.jsontypes import Json
+from bot.sandbox.web_api.call import Args
+from feedback.errors import InvalidInputError
+
+_RULE_KEYS = tuple(field.name for field in fields(Fault))
+_DELIVERY_KEYS = tuple(field.name for field in fields(DeliveryFaults))
+
+
+class FaultsApi:
+    """Routes of the switchboard."""
+
+    def __init__(self, sandbox: Sandbox, actors: ActorApi) -> None:
+        self._sandbox = sandbox
+        self._actors = actors
+
+    def routes(self) -> list[web.RouteDef]:
+        """Returns the switchboard's routes."""
+        answer = self._actors.answer
+        return [
+            web.get("/sandbox/faults", answer(self._show)),
+            web.post("/sandbox/faults", answer(self._add)),
+            web.post("/sandbox/faults/delivery", answer(self._deliver)),
+            web.post("/sandbox/faults/clear", answer(self._clear)),
+            web.post("/sandbox/disconnect", answer(self._disconnect)),
+        ]
+
+    async def _show(self, args: Args) -> Json:
+        return {
+            "rules": [asdict(rule) for rule in self._sandbox.faults.rules],
+            "delivery": asdict(self._sandbox.delivery.faults),
+            "calls": self._sandbox.faults.calls,
+        }
+
+    async def _add(self, args: Args) -> Json:
+        self._sandbox.faults.add(Fault.from_json(args.everything(_RULE_KEYS)))
+        return await self._show(args)
+
+    async def _deliver(self, args: Args) -> Json:
+        for key, value in args.everything(_DELIVERY_KEYS).items():
+            if not isinstance(value, int) or value < 0:
+                raise InvalidInputError(
+                    f"{key} must be a whole number of deliveries, got {value!r}"
+                )
+            setattr(self._sandbox.delivery.faults, key, value)
+        return await self._show(args)
+
+    async def _clear(self, args: Args) -> Json:
+        self._sandbox.faults.clear()
+        for key in _DELIVERY_KEYS:
+            setattr(self._sandbox.delivery.faults, key, 0)
+        return await self._show(args)
+
+    async def _disconnect(self, args: Args) -> Json:
+        reason = args.text("reason") or "refresh_requested"
+        closed = await self._sandbox.socket_mode.disconnect(reason, abrupt=args.flag("abrupt"))
+        return {"closed": closed}

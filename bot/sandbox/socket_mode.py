@@ -1,0 +1,196 @@
+"""Socket Mode: envelopes over real WebSockets, each to just one of the app's connections."""
+
+import asyncio
+import itertools
+import json
+import secrets
+from typing import cast
+
+from aiohttp import WSMsgType, web
+
+from bot.sandbox.delivery import Ack, Attempt, new_envelope_id
+from bot.sandbox.errors import SlackError
+from bot.sandbox.jsontypes import Json
+from bot.sandbox.settings import SandboxSettings
+
+
+class Connection:
+    """One open WebSocket of the app."""
+
+    def __init__(self, socket: web.WebSocketResponse) -> None:
+        self.socket = socket
+        self.waiting: dict[str, asyncio.Future[Ack | str]] = {}
+
+    async def request(self, envelope: Json, timeout_s: float) -> Ack | str:
+        """Sends an envelope and waits for its ack."""
+        envelope_id = envelope["envelope_id"]
+        answered: asyncio.Future[Ack | str] = asyncio.get_running_loop().create_future()
+        self.waiting[envelope_id] = answered
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.socket.send_str(json.dumps(envelope))
+                return await answered
+        except TimeoutError:
+            return "timeout"
+        except (ConnectionError, RuntimeError):
+            return "connection_failed"
+        finally:
+            self.waiting.pop(envelope_id, None)
+
+    def receive(self, text: str) -> None:
+        """Takes an ack; anything else is ignored as Slack does."""
+        try:
+            message = json.loads(text)
+        except ValueError:
+            return
+        if not isinstance(message, dict):
+            return
+        answered = self.waiting.get(str(message.get("envelope_id")))
+        if answered is not None and not answered.done():
+            payload = message.get("payload")
+            answered.set_result(Ack(payload=payload if isinstance(payload, dict) else None))
+
+    def lost(self) -> None:
+        """Fails every delivery that still waits on this connection."""
+        for answered in self.waiting.values():
+            if not answered.done():
+                answered.set_result("connection_failed")
+
+
+class SocketMode:
+    """The app's connections, as a `Transport`."""
+
+    def __init__(self, settings: SandboxSettings, app_id: str) -> None:
+        self._settings = settings
+        self._app_id = app_id
+        self._tickets: set[str] = set()
+        self._connections: list[Connection] = []
+        self._turn = itertools.count()
+        self._open = asyncio.Event()
+
+    @property
+    def count(self) -> int:
+        """How many connections are open."""
+        return len(self._connections)
+
+    def ticket(self) -> str:
+        """Returns a single-use ticket for one connection."""
+        ticket = secrets.token_hex(16)
+        self._tickets.add(ticket)
+        return ticket
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serves one connection until it closes."""
+        ticket = request.query.get("ticket", "")
+        if ticket not in self._tickets:
+            return web.json_response({"ok": False, "error": "invalid_ticket"}, status=403)
+        self._tickets.discard(ticket)
+        socket = web.WebSocketResponse(max_msg_size=0)
+        await socket.prepare(request)
+        if self.count >= self._settings.max_connections:
+            await socket.send_str(json.dumps(_disconnect("too_many_websockets")))
+            await socket.close()
+            return socket
+        connection = Connection(socket)
+        self._connections.append(connection)
+        try:
+            await socket.send_str(json.dumps(self._hello()))
+            self._open.set()
+            async for message in socket:
+                if message.type == WSMsgType.TEXT:
+                    connection.receive(cast("str", message.data))
+        finally:
+            self._drop(connection)
+        return socket
+
+    async def disconnect(self, reason: str, *, abrupt: bool = False) -> int:
+        """Closes every connection and returns how many there were.
+
+        Args:
+            reason: Slack's word: `warning`, `refresh_requested`, `too_many_websockets`.
+            abrupt: Cut the line without a `disconnect` message or a closing handshake.
+        """
+        connections = list(self._connections)
+        for connection in connections:
+            self._drop(connection)
+            if abrupt:
+                transport = connection.socket.get_extra_info("transport")
+                if transport is not None:
+                    transport.abort()
+                continue
+            try:
+                await connection.socket.send_str(json.dumps(_disconnect(reason)))
+                await connection.socket.close()
+            except (ConnectionError, RuntimeError):
+                continue  # it went by itself meanwhile
+        return len(connections)
+
+    async def ready(self) -> None:
+        """Returns once a connection is open."""
+        await self._open.wait()
+
+    async def send_event(self, body: Json, attempt: Attempt) -> Ack | str:
+        """Delivers an event once on one connection."""
+        return await self._send(
+            {
+                "envelope_id": new_envelope_id(),
+                "payload": body,
+                "type": "events_api",
+                "accepts_response_payload": False,
+                "retry_attempt": attempt.number,
+                "retry_reason": attempt.reason,
+            }
+        )
+
+    async def send_interaction(self, kind: str, payload: Json) -> Ack | str:
+        """Delivers an interaction once on one connection."""
+        return await self._send(
+            {
+                "envelope_id": new_envelope_id(),
+                "payload": payload,
+                "type": kind,
+                "accepts_response_payload": True,
+            }
+        )
+
+    async def _send(self, envelope: Json) -> Ack | str:
+        if not self._connections:
+            return "no_connection"
+        connection = self._connections[next(self._turn) % len(self._connections)]
+        return await connection.request(envelope, self._settings.ack_timeout_s)
+
+    def _drop(self, connection: Connection) -> None:
+        if connection in self._connections:
+            self._connections.remove(connection)
+        if not self._connections:
+            self._open.clear()
+        connection.lost()
+
+    def _hello(self) -> Json:
+        return {
+            "type": "hello",
+            "num_connections": self.count,
+            "debug_info": {
+                "host": "sandbox",
+                "build_number": 1,
+                "approximate_connection_time": 18060,
+            },
+            "connection_info": {"app_id": self._app_id},
+        }
+
+
+def _disconnect(reason: str) -> Json:
+    return {"type": "disconnect", "reason": reason, "debug_info": {"host": "sandbox"}}
+
+
+def require_app_token(token: str, expected: str) -> None:
+    """Refuses a token that cannot open Socket Mode connections.
+
+    Raises:
+        SlackError: `not_allowed_token_type` for a bot or user token, else `invalid_auth`.
+    """
+    if token == expected:
+        return
+    raise SlackError(
+        "not_allowed_token_type" if token[:5] in {"xoxb-", "xoxp-"} else "invalid_auth"
+    )

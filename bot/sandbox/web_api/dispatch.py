@@ -1,0 +1,118 @@
+"""The HTTP face of the Web API: arguments in, faults, one committed step, answer out."""
+
+import asyncio
+import json
+import logging
+
+from aiohttp import web
+
+from bot.sandbox.core import Sandbox
+from bot.sandbox.errors import SlackError
+from bot.sandbox.faults import Fault
+from bot.sandbox.jsontypes import Json
+from bot.sandbox.web_api import (  # noqa: F401 - importing registers the methods
+    assistant,
+    chat,
+    conversations,
+    people,
+    reactions,
+    streams,
+    views,
+)
+from bot.sandbox.web_api.call import METHODS, Args, caller_of
+
+logger = logging.getLogger(__name__)
+
+
+class WebApi:
+    """Serves `/api/<method>`."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answers one call."""
+        name = request.match_info["method"]
+        try:
+            values = await _values(request)
+        except SlackError as exc:
+            return _answer({"ok": False, "error": exc.code})
+        channel = values.get("channel") or values.get("channel_id")
+        fault = self._sandbox.faults.hit(name, channel if isinstance(channel, str) else None)
+        if fault is not None:
+            if fault.kind == "delay":
+                await asyncio.sleep(fault.delay_s)
+            elif fault.kind == "lost_answer":
+                self._call(name, request, values)
+                return _cut(request)
+            else:
+                return _faulty(request, fault)
+        return _answer(self._call(name, request, values))
+
+    def _call(self, name: str, request: web.Request, values: Json) -> Json:
+        handler = METHODS.get(name)
+        try:
+            if handler is None:
+                raise SlackError("unknown_method", {"req_method": name})
+            caller = caller_of(self._sandbox, _token(request, values))
+            if caller.kind == "app" and name not in {"apps.connections.open", "auth.test"}:
+                raise SlackError("not_allowed_token_type")
+            return {"ok": True, **handler(self._sandbox, caller, Args(values))}
+        except SlackError as exc:
+            return {"ok": False, "error": exc.code, **exc.details}
+        except (AttributeError, KeyError, TypeError, ValueError):
+            # A malformed structure deep inside blocks or chunks; Slack says no more than this.
+            logger.exception("the arguments of %s could not be read", name)
+            return {"ok": False, "error": "invalid_arguments"}
+        finally:
+            self._sandbox.commit()
+
+
+async def _values(request: web.Request) -> Json:
+    values: Json = dict(request.query)
+    if not request.can_read_body:
+        return values
+    if request.content_type == "application/json":
+        try:
+            body = json.loads(await request.text())
+        except ValueError:
+            raise SlackError("invalid_json") from None
+        if not isinstance(body, dict):
+            raise SlackError("json_not_object")
+        return values | body
+    if request.content_type in {"application/x-www-form-urlencoded", "multipart/form-data"}:
+        return values | dict(await request.post())
+    raise SlackError("invalid_post_type")
+
+
+def _token(request: web.Request, values: Json) -> str | None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    sent = values.get("token")
+    return sent if isinstance(sent, str) else None
+
+
+def _answer(body: Json) -> web.Response:
+    return web.json_response(body)
+
+
+def _faulty(request: web.Request, fault: Fault) -> web.StreamResponse:
+    if fault.kind == "ratelimited":
+        headers = {"Retry-After": str(fault.retry_after)}
+        body = {"ok": False, "error": "ratelimited"}
+        return web.json_response(body, status=429, headers=headers)
+    if fault.kind == "server_error":
+        return web.Response(text="upstream connect error", status=500)
+    if fault.kind == "html":
+        page = "<!DOCTYPE html><html><body><h1>Server Error</h1></body></html>"
+        return web.Response(text=page, status=500, content_type="text/html")
+    if fault.kind == "cut":
+        return _cut(request)
+    return _answer({"ok": False, "error": fault.code})
+
+
+def _cut(request: web.Request) -> web.StreamResponse:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()

@@ -1,0 +1,1 @@
+"""The sandbox with the real slack_bolt and slack_sdk."""

@@ -1,0 +1,65 @@
+"""A running sandbox, people in it, and a real Bolt app on Socket Mode."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.sandbox.client import SandboxClient
+from bot.sandbox.server import RunningSandbox, serve
+from bot.sandbox.settings import SandboxSettings
+
+AMIRA, BEN, GRACE = "U0AMIRA001", "U0BENNO002", "U0GRACE007"
+BOT = "U0UNDRSTDY"
+SUPPORT, BILLING, REVIEW = "C0SUPPORT2", "C0BILLING3", "C0REVIEW04"
+
+FAST = SandboxSettings(ack_timeout_s=1.0, retry_delays_s=(0.0, 0.05, 0.1), trigger_life_s=3.0)
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[RunningSandbox]:
+    async with serve(settings=FAST) as running:
+        yield running
+
+
+@pytest.fixture
+async def people(sandbox: RunningSandbox) -> AsyncIterator[SandboxClient]:
+    async with SandboxClient(sandbox.url) as client:
+        yield client
+
+
+@pytest.fixture
+def web(sandbox: RunningSandbox) -> AsyncWebClient:
+    return AsyncWebClient(token=sandbox.workspace.bot_token, base_url=sandbox.api_url)
+
+
+@pytest.fixture
+def app(web: AsyncWebClient) -> AsyncApp:
+    made = AsyncApp(client=web, logger=quiet())
+
+    async def other() -> None:
+        """Acknowledges what a test does not look at, so that it is not redelivered."""
+
+    made.event("message")(other)
+    return made
+
+
+def quiet() -> logging.Logger:
+    logger = logging.getLogger("sandbox-tests")
+    logger.setLevel(logging.CRITICAL)
+    return logger
+
+
+@asynccontextmanager
+async def connected(app: AsyncApp, sandbox: RunningSandbox) -> AsyncIterator[None]:
+    """Runs `app` on Socket Mode until the context ends."""
+    handler = AsyncSocketModeHandler(app, sandbox.workspace.app_token, logger=quiet())
+    await handler.connect_async()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        await handler.close_async()  # type: ignore[no-untyped-call]
