@@ -97,10 +97,24 @@ def false_statements(text: str) -> list[FalseStatement]:
     return found
 
 
+def sums_in(text: str) -> list[str]:
+    """Returns the sums that a text states (`2 + 2 = 5`) or asks for, spaced evenly, in order."""
+    plain = _normalise(text)
+    found = []
+    for match in _EQUALITY.finditer(plain):
+        left = _left_operand(plain[: match.start()])
+        if left is not None and _has_operator(left) and evaluate(left) is not None:
+            found.append(left)
+    asked = _asked(text)
+    if asked is not None:
+        found.append(asked.expression)
+    return list(dict.fromkeys(" ".join(_tokens(expression)) for expression in found))
+
+
 def asked_result(question: str) -> Decimal | None:
     """Returns the number that a plain arithmetic question asks for, else None."""
     parsed = _asked(question)
-    return None if parsed is None else parsed[0]
+    return None if parsed is None else parsed.result
 
 
 def answers_rightly(question: str, answer: str) -> bool | None:
@@ -112,7 +126,7 @@ def answers_rightly(question: str, answer: str) -> bool | None:
     parsed = _asked(question)
     if parsed is None:
         return None
-    expected, operands = parsed
+    expected, operands = parsed.result, parsed.operands
     numbers = numbers_in(answer)
     if not numbers:
         return None
@@ -258,23 +272,31 @@ def _close(left: Decimal, right: Decimal, left_text: str, right_text: str) -> bo
     return difference == 0
 
 
-def _asked(question: str) -> tuple[Decimal, list[Decimal]] | None:
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    expression: str
+    result: Decimal
+    operands: list[Decimal]
+
+
+def _asked(question: str) -> _Asked | None:
     plain = _normalise(question)
     match = _ASKED.search(plain)
     if match is not None:
-        value = evaluate(match.group(1))
-        return None if value is None else (value, _operands(match.group(1)))
+        return _as_asked(match.group(1))
     for pattern, operator in _PHRASED:
         phrased = pattern.search(plain)
         if phrased is not None:
-            expression = f"{phrased.group(1)} {operator} {phrased.group(2)}"
-            value = evaluate(expression)
-            return None if value is None else (value, _operands(expression))
+            return _as_asked(f"{phrased.group(1)} {operator} {phrased.group(2)}")
     return None
 
 
-def _operands(expression: str) -> list[Decimal]:
-    return [Decimal(n.replace(",", "")) for n in re.findall(_NUMBER, expression)]
+def _as_asked(expression: str) -> _Asked | None:
+    value = evaluate(expression)
+    if value is None:
+        return None
+    operands = [Decimal(n.replace(",", "")) for n in re.findall(_NUMBER, expression)]
+    return _Asked(expression=expression, result=value, operands=operands)
 
 
 def _stated(answer: str) -> Decimal | None:

@@ -30,7 +30,7 @@ from retrain.dataset.split import (
     check_leaks,
     twins_across,
 )
-from retrain.dataset.text_cleaners import false_arithmetic
+from retrain.dataset.text_cleaners import ArithmeticCleaner, false_arithmetic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,41 +191,40 @@ def _replay(
     split: _Split, source: DatasetInput, policy: DatasetPolicy
 ) -> tuple[list[TrainingRow], list[Rejection]]:
     """Draws generic dialogues until they are `replay_share` of the training rows."""
-    wanted = round(policy.replay_share / (1 - policy.replay_share) * len(split.train))
     rows = sorted(source.replay, key=lambda row: digest(policy.salt, "replay", row.id))
-    out = []
-    check_sums = "arithmetic" not in policy.disabled_cleaners
-    leaking = {
-        i
-        for i, _ in twins_across(
-            [row.question for row in rows],
-            split.protected,
-            source.vectors,
-            cosine=policy.twin_cosine,
-            jaccard=policy.twin_jaccard,
-        )
-    }
+    check_sums = ArithmeticCleaner.name not in policy.disabled_cleaners
+    twins = twins_across(
+        [row.question for row in rows],
+        split.protected,
+        source.vectors,
+        cosine=policy.twin_cosine,
+        jaccard=policy.twin_jaccard,
+    )
+    leaking = {i for i, _ in twins}
     chosen: list[TrainingRow] = []
+    out: list[Rejection] = []
     for index, row in enumerate(rows):
-        if len(chosen) == wanted:
+        if len(chosen) == _replay_wanted(split, policy):
             break
         false = false_arithmetic(row.question, row.completion) if check_sums else None
         if index in leaking:
             out.append(_leaking(row.id))
         elif false is not None:
-            out.append(Rejection(id=row.id, reason="arithmetic", detail=false))
+            out.append(Rejection(id=row.id, reason=ArithmeticCleaner.name, detail=false))
         else:
-            chosen.append(
-                TrainingRow(
-                    id=row.id,
-                    messages=row.messages,
-                    completion=row.completion,
-                    source=Source.REPLAY,
-                    interaction_ids=(),
-                    group=f"replay:{row.id}",
-                )
-            )
+            chosen.append(_replay_row(row))
     return chosen, out
+
+
+def _replay_row(row: ReplayRow) -> TrainingRow:
+    return TrainingRow(
+        id=row.id,
+        messages=row.messages,
+        completion=row.completion,
+        source=Source.REPLAY,
+        interaction_ids=(),
+        group=f"replay:{row.id}",
+    )
 
 
 def _training_row(candidate: Candidate, assignment: Assignment, render: Render) -> TrainingRow:
@@ -234,7 +233,7 @@ def _training_row(candidate: Candidate, assignment: Assignment, render: Render) 
         messages=tuple(render(candidate.record)),
         completion=candidate.completion,
         source=candidate.source,
-        interaction_ids=(candidate.id, *sorted(candidate.merged)),
+        interaction_ids=(candidate.interaction_id, *sorted(candidate.merged)),
         group=assignment.group,
     )
 
@@ -248,13 +247,8 @@ def _facts(
     ran: Sequence[str],
 ) -> Mapping[str, Any]:
     clean_rows = [c for c, _ in (*split.train, *split.holdout)]
-    labels = len(clean_rows)
-    wanted = round(policy.replay_share / (1 - policy.replay_share) * len(split.train))
-    contributors = Counter(
-        "unknown" if c.contributor is None else digest(policy.salt, "who", c.contributor)[:12]
-        for c in clean_rows
-    )
     labelled = sum(candidate_of(record) is not None for record in source.records)
+    wanted = _replay_wanted(split, policy)
     return {
         "counts": {
             "records": len(source.records),
@@ -267,36 +261,52 @@ def _facts(
             "held": sum(r.disposition is Disposition.HELD for r in rejected),
         },
         "rejected_by_reason": dict(sorted(Counter(r.reason for r in rejected).items())),
-        "labels": {
-            "distinct_clean": labels,
-            "required": policy.required_labels,
-            "progress": round(labels / policy.required_labels, 4)
-            if policy.required_labels
-            else 1.0,
-            "enough": labels >= policy.required_labels,
-            "missing": max(0, policy.required_labels - labels),
-        },
+        "labels": _label_progress(len(clean_rows), policy.required_labels),
         "split": {
-            "holdout_share": round(len(split.holdout) / labels, 4) if labels else 0.0,
+            "holdout_share": round(len(split.holdout) / max(1, len(clean_rows)), 4),
             "groups": len({a.group for _, a in (*split.train, *split.holdout)}),
             "protected_questions": len(split.protected),
             "leaks": [check.to_row() for check in split.leaks],
         },
         "replay": {
             "wanted": wanted,
-            "share": round(replayed / (replayed + len(split.train)), 4) if replayed else 0.0,
+            "share": round(replayed / max(1, replayed + len(split.train)), 4),
             "missing": wanted - replayed,
         },
         "cleaners": {"ran": list(ran), "disabled": sorted(policy.disabled_cleaners)},
-        "lineage": {
-            "interactions": sum(1 + len(c.merged) for c in clean_rows),
-            "contributors": dict(sorted(contributors.items())),
-            "sources": dict(sorted(Counter(c.source.value for c in clean_rows).items())),
-            "embedder": None if source.vectors is None else source.vectors.embedder_id,
-            "redaction_version": source.redaction_version,
-        },
+        "lineage": _lineage(clean_rows, source, policy),
         "policy": policy.to_row(),
     }
+
+
+def _label_progress(labels: int, required: int) -> Mapping[str, Any]:
+    return {
+        "distinct_clean": labels,
+        "required": required,
+        "progress": round(labels / required, 4) if required else 1.0,
+        "enough": labels >= required,
+        "missing": max(0, required - labels),
+    }
+
+
+def _lineage(
+    rows: Sequence[Candidate], source: DatasetInput, policy: DatasetPolicy
+) -> Mapping[str, Any]:
+    contributors = Counter(
+        "unknown" if c.contributor is None else digest(policy.salt, "who", c.contributor)[:12]
+        for c in rows
+    )
+    return {
+        "interactions": sum(1 + len(c.merged) for c in rows),
+        "contributors": dict(sorted(contributors.items())),
+        "sources": dict(sorted(Counter(c.source.value for c in rows).items())),
+        "embedder": None if source.vectors is None else source.vectors.embedder_id,
+        "redaction_version": source.redaction_version,
+    }
+
+
+def _replay_wanted(split: _Split, policy: DatasetPolicy) -> int:
+    return round(policy.replay_share / (1 - policy.replay_share) * len(split.train))
 
 
 def _require_vectors(source: DatasetInput) -> None:

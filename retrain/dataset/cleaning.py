@@ -139,7 +139,7 @@ def clean(
         for rejection in found:
             if rejection.kept_as is not None:
                 gone = by_id[rejection.id]
-                merged.setdefault(rejection.kept_as, []).extend([gone.id, *gone.merged])
+                merged.setdefault(rejection.kept_as, []).extend([gone.interaction_id, *gone.merged])
         kept = [
             replace(c, merged=(*c.merged, *merged[c.id])) if c.id in merged else c
             for c in kept

@@ -9,10 +9,10 @@ from feedback.errors import ConfigurationError
 
 
 class TrainOn(StrEnum):
-    """Whose text may become training text."""
+    """Whose text may become training text; the same modes as `Records.trainable`."""
 
-    AUTHORED_ONLY = "authored_only"
-    CONSENTED = "consented"
+    REVIEWER_AUTHORED = "reviewer_authored"
+    CONSENTING = "consenting"
     ALL = "all"
 
 

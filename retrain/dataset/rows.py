@@ -62,8 +62,13 @@ class Candidate:
 
     @property
     def id(self) -> str:
-        """The interaction's id, which is also the row's."""
+        """The row's id: the interaction's, or the correction's where several exist."""
         return self.record.id
+
+    @property
+    def interaction_id(self) -> str:
+        """The interaction it came from (`interaction_id` in the row, else the row's own id)."""
+        return str(self.record.extra.get("interaction_id") or self.record.id)
 
     @property
     def question(self) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -73,24 +73,26 @@ class TextCleaner(ABC):
 class ConsentCleaner(TextCleaner):
     """Keeps out text whose origin the policy does not allow to train.
 
-    Rows say where they come from in `source` (`reviewer_authored`, `document`, `synthetic`, ...)
-    and whether their asker agreed in `consent`.
+    Rows say in `consent` what they are: `reviewer_authored` (written for this purpose),
+    `consenting` (its author agreed), or nothing, which counts as unknown.
     """
 
     name: ClassVar[str] = "consent"
     train_on: TrainOn
 
-    _AUTHORED: ClassVar[frozenset[str]] = frozenset({"reviewer_authored", "document", "synthetic"})
+    _ALLOWED: ClassVar[Mapping[TrainOn, frozenset[str]]] = {
+        TrainOn.REVIEWER_AUTHORED: frozenset({"reviewer_authored"}),
+        TrainOn.CONSENTING: frozenset({"reviewer_authored", "consenting"}),
+    }
 
     def finding(self, candidate: Candidate) -> str | None:
         """Returns why this row may not train."""
-        extra = candidate.record.extra
-        origin = str(extra.get("source", "unknown"))
-        if self.train_on is TrainOn.ALL or origin in self._AUTHORED:
+        if self.train_on is TrainOn.ALL:
             return None
-        if self.train_on is TrainOn.CONSENTED and extra.get("consent") is True:
+        consent = str(candidate.record.extra.get("consent", "unknown"))
+        if consent in self._ALLOWED[self.train_on]:
             return None
-        return f"source {origin!r} may not train in mode {self.train_on.value}"
+        return f"consent is {consent!r}, which may not train in mode {self.train_on.value}"
 
 
 @dataclass(frozen=True, kw_only=True)

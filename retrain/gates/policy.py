@@ -1,0 +1,89 @@
+"""Which gates there are and how sure they must be."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from feedback.errors import ConfigurationError
+
+NEVER_BREAK = "never_break"
+"""Name of the gate that looks at single items."""
+
+
+class Demand(StrEnum):
+    """What a gate asks of its metric."""
+
+    IMPROVE = "improve"
+    KEEP = "keep"
+    PERFECT = "perfect"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateRule:
+    """One gate.
+
+    Attributes:
+        metric: Name of the metric in both evaluations.
+        demand: IMPROVE (significantly better), KEEP (not worse by `margin`) or PERFECT (no miss).
+        margin: Tolerated fall for KEEP, 0..1, exclusive.
+        ceiling: IMPROVE turns into KEEP for a champion that is at least this good.
+        min_n: Fewer examples cannot tell anything.
+    """
+
+    metric: str
+    demand: Demand
+    margin: float = 0.05
+    ceiling: float = 1.0
+    min_n: int = 30
+
+
+DEFAULT_RULES = (
+    GateRule(metric="right", demand=Demand.IMPROVE, ceiling=0.95),
+    GateRule(metric="on_brand", demand=Demand.IMPROVE, ceiling=0.85),
+    GateRule(metric="grounded", demand=Demand.KEEP),
+    GateRule(metric="refusal", demand=Demand.KEEP),
+    GateRule(metric="arithmetic", demand=Demand.KEEP),
+    GateRule(metric="facts", demand=Demand.KEEP),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatePolicy:
+    """All gates and how sure they must be.
+
+    Attributes:
+        alpha: One-sided error of every gate.
+        correlation: Assumed likeness of outcomes within a group, 0..1; it shrinks the sample.
+        require_never_break: Whether evaluations must hold never-break items at all.
+    """
+
+    rules: tuple[GateRule, ...] = DEFAULT_RULES
+    alpha: float = 0.05
+    correlation: float = 0.3
+    require_never_break: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuses impossible numbers.
+
+        Raises:
+            ConfigurationError: Naming every wrong one.
+        """
+        problems = [
+            f"margin of gate {rule.metric} must lie between 0 and 1, got {rule.margin}"
+            for rule in self.rules
+            if not 0 < rule.margin < 1
+        ]
+        if not 0 < self.alpha < 0.5:
+            problems.append(f"alpha must lie between 0 and 0.5, got {self.alpha}")
+        if not 0 <= self.correlation <= 1:
+            problems.append(f"correlation must lie between 0 and 1, got {self.correlation}")
+        names = [rule.metric for rule in self.rules]
+        if len(set(names)) < len(names):
+            problems.append("two gates look at one metric; keep one of them")
+        if problems:
+            raise ConfigurationError(*problems)
+
+
+def gate_names(policy: GatePolicy) -> Sequence[str]:
+    """Returns the names of all gates in their order."""
+    return (*(rule.metric for rule in policy.rules), NEVER_BREAK)
