@@ -1,11 +1,24 @@
 """In-memory twins of the ports: product code, held to the same contract tests as the real ones."""
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from feedback.domain.knowledge import Document
 from feedback.knowledge.analysis import terms
+from feedback.knowledge.repository import (
+    FoundChunk,
+    IndexState,
+    IndexUpdate,
+    NewChunk,
+    RebuiltChunk,
+    Scope,
+    StoredChunk,
+    Vector,
+)
 from feedback.ports import Vectors
 
 
@@ -40,3 +53,160 @@ class HashingEmbedder:
                 vectors[row, 0] = 1.0
         normalised: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         return normalised
+
+
+@dataclass(kw_only=True)
+class _Stored:
+    item: NewChunk
+    embedder_id: str
+    vector: Vector
+    live: bool = True
+
+
+class InMemoryKnowledgeRepository:
+    """The knowledge index in dictionaries; held to the same contract as the SQL one."""
+
+    def __init__(self) -> None:
+        self._state: IndexState | None = None
+        self._documents: dict[str, tuple[Document, str]] = {}
+        self._chunks: dict[str, _Stored] = {}
+        self._uris: dict[str, tuple[str, str]] = {}
+
+    async def lock(self) -> None:
+        """One task at a time uses this repository: there is nothing to wait for."""
+
+    async def state(self) -> IndexState | None:
+        """Returns the state of the index; None before the first sync."""
+        return self._state
+
+    async def live_documents(self) -> Mapping[str, str]:
+        """Returns the content hash of every live document by id."""
+        return {name: held[1] for name, held in self._documents.items()}
+
+    async def live_chunks(self, doc_ids: Sequence[str] | None = None) -> Sequence[StoredChunk]:
+        """Returns the live chunks of the named documents (None: all), by document and position."""
+        chosen = [
+            stored.item
+            for stored in self._live().values()
+            if doc_ids is None or stored.item.chunk.doc_id in doc_ids
+        ]
+        chosen.sort(key=lambda item: (item.chunk.doc_id, item.chunk.position))
+        return [StoredChunk(chunk=item.chunk, length=item.length) for item in chosen]
+
+    async def total_length(self) -> tuple[int, int]:
+        """Returns `(live chunks, sum of their lengths)`."""
+        live = self._live().values()
+        return len(live), sum(stored.item.length for stored in live)
+
+    async def stored_vectors(
+        self, content_hashes: Sequence[str], embedder_id: str
+    ) -> Mapping[str, Vector]:
+        """Returns known vectors (of tombstoned chunks too) by content hash."""
+        wanted = set(content_hashes)
+        return {
+            stored.item.chunk.content_hash: stored.vector
+            for stored in self._chunks.values()
+            if stored.item.chunk.content_hash in wanted and stored.embedder_id == embedder_id
+        }
+
+    async def apply(self, update: IndexUpdate) -> None:
+        """Applies one sync."""
+        for name in update.removed_documents:
+            self._documents.pop(name, None)
+        for document, content_hash in update.documents:
+            self._documents[document.doc_id] = (document, content_hash)
+            self._uris[document.doc_id] = (document.title, document.uri)
+        for name in update.removed_chunks:
+            self._chunks[name].live = False
+        for name, position in update.moved.items():
+            item = self._chunks[name].item
+            self._chunks[name].item = replace(item, chunk=replace(item.chunk, position=position))
+        for new in update.chunks:
+            self._chunks[new.chunk.chunk_id] = _Stored(
+                item=new, embedder_id=update.state.embedder_id, vector=new.vector
+            )
+        self._put_state(update.state)
+
+    def _put_state(self, state: IndexState) -> None:
+        self._state = replace(state, chunks=len(self._live()))
+
+    async def replace_impacts(self, rebuilt: Sequence[RebuiltChunk], state: IndexState) -> None:
+        """Replaces the postings and lengths of every live chunk, and the state."""
+        for fresh in rebuilt:
+            stored = self._chunks[fresh.chunk_id]
+            stored.item = replace(stored.item, impacts=fresh.impacts, length=fresh.length)
+        self._put_state(state)
+
+    async def replace_vectors(self, vectors: Mapping[str, Vector], state: IndexState) -> None:
+        """Replaces the vectors of the named chunks and the state: another embedder took over."""
+        for name, vector in vectors.items():
+            self._chunks[name].vector = vector
+            self._chunks[name].embedder_id = state.embedder_id
+        self._put_state(state)
+
+    async def chunk_frequencies(self, terms: Sequence[str]) -> Mapping[str, int]:
+        """Returns how many live chunks hold each term; unknown terms are left out."""
+        counts = Counter(
+            term
+            for stored in self._live().values()
+            for term in set(terms) & set(stored.item.impacts)
+        )
+        return dict(counts)
+
+    async def by_terms(
+        self, weights: Mapping[str, float], limit: int, scope: Scope
+    ) -> Sequence[tuple[str, float]]:
+        """Returns `(chunk id, sum of weight * impact)` of the best live chunks, best first."""
+        scored = [
+            (name, _lexical(stored, weights))
+            for name, stored in self._visible(scope).items()
+            if set(weights) & set(stored.item.impacts)
+        ]
+        return sorted(scored, key=lambda pair: (-pair[1], pair[0]))[:limit]
+
+    async def by_vector(
+        self, vector: Vector, limit: int, scope: Scope
+    ) -> Sequence[tuple[str, float]]:
+        """Returns `(chunk id, cosine)` of the nearest live chunks, nearest first."""
+        scored = [
+            (name, float(stored.vector @ vector)) for name, stored in self._visible(scope).items()
+        ]
+        return sorted(scored, key=lambda pair: (-pair[1], pair[0]))[:limit]
+
+    async def scores(
+        self, weights: Mapping[str, float], vector: Vector, chunk_ids: Sequence[str]
+    ) -> Mapping[str, tuple[float, float]]:
+        """Returns `(BM25, cosine)` of the named live chunks."""
+        live = self._live()
+        return {
+            name: (_lexical(live[name], weights), float(live[name].vector @ vector))
+            for name in chunk_ids
+            if name in live
+        }
+
+    async def find(self, chunk_ids: Sequence[str]) -> Mapping[str, FoundChunk]:
+        """Returns the named chunks, tombstoned ones too: old answers cite them."""
+        found = {}
+        for name in chunk_ids:
+            if name in self._chunks:
+                chunk = self._chunks[name].item.chunk
+                title, uri = self._uris[chunk.doc_id]
+                found[name] = FoundChunk(chunk=replace(chunk, title=title), uri=uri)
+        return found
+
+    def _live(self) -> dict[str, _Stored]:
+        return {name: stored for name, stored in self._chunks.items() if stored.live}
+
+    def _visible(self, scope: Scope) -> dict[str, _Stored]:
+        seen = {}
+        for name, stored in self._live().items():
+            document, _ = self._documents[stored.item.chunk.doc_id]
+            if document.audience not in {None, scope.audience}:
+                continue
+            if document.expires_at is None or document.expires_at > scope.at:
+                seen[name] = stored
+        return seen
+
+
+def _lexical(stored: _Stored, weights: Mapping[str, float]) -> float:
+    return sum(w * stored.item.impacts.get(term, 0.0) for term, w in weights.items())

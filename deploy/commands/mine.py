@@ -48,9 +48,9 @@ def mine(
 
 
 async def _mine(records: list[InteractionRecord], previous: list[PreviousPattern]) -> MiningResult:
-    from retrain.embedding import MiniLmEmbedder  # noqa: PLC0415  (torch: only when it is needed)
+    from deploy.offline import offline_embedder  # noqa: PLC0415  (torch: only when it is needed)
 
-    meaning = await embed_records(records, MiniLmEmbedder())
+    meaning = await embed_records(records, offline_embedder())
     return find_patterns(records, meaning, previous=previous, policy=MiningPolicy())
 
 

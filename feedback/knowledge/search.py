@@ -1,0 +1,182 @@
+"""Searches both legs, fuses them, and says whether the documents answer the question at all."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from feedback.clock import Clock, SystemClock
+from feedback.domain.knowledge import Hit, SearchResult, Signals
+from feedback.errors import ConfigurationError
+from feedback.knowledge.analysis import terms
+from feedback.knowledge.bm25 import idf
+from feedback.knowledge.fusion import fuse
+from feedback.knowledge.repository import FoundChunk, IndexState, KnowledgeRepository, Scope, Vector
+from feedback.knowledge.sync import other_embedder
+from feedback.ports import Embedder
+
+_CANDIDATES = 100
+_SHOWN_FOR_COVERAGE = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerablePolicy:
+    """A logistic model of "the documents answer this": weights per signal and a threshold.
+
+    The weights belong to one embedder's space and were fitted on public question sets
+    (see `tests/benchmarks/bench_retrieval.py`). Refit them on a deployment's confirmed cases.
+
+    Attributes:
+        threshold: Probability from which a question counts as answerable.
+        floor_cosine: Below this best cosine nothing is answerable, whatever the words say.
+    """
+
+    intercept: float = -9.0
+    top_cosine: float = 12.0
+    cosine_drop: float = 2.0
+    mean_cosine: float = 2.0
+    lexical: float = 1.0
+    lexical_drop: float = 1.0
+    coverage: float = 2.0
+    agreement: float = 0.3
+    threshold: float = 0.5
+    floor_cosine: float = 0.25
+
+    def probability(self, signals: Signals) -> float:
+        """Returns the probability, 0..1, that the documents answer the question."""
+        if signals.top_cosine < self.floor_cosine:
+            return 0.0
+        total = (
+            self.intercept
+            + self.top_cosine * signals.top_cosine
+            + self.cosine_drop * signals.cosine_drop
+            + self.mean_cosine * signals.mean_cosine
+            + self.lexical * signals.lexical
+            + self.lexical_drop * signals.lexical_drop
+            + self.coverage * signals.coverage
+            + self.agreement * signals.agreement
+        )
+        return 1.0 / (1.0 + math.exp(-total))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchPolicy:
+    """Constants of the search.
+
+    Attributes:
+        vector_share: Weight of the vector leg in the convex sum.
+    """
+
+    vector_share: float = 0.3
+    answerable: AnswerablePolicy = field(default_factory=AnswerablePolicy)
+
+
+class KnowledgeSearch:
+    """Answers "which passages, and do they answer it" for one question at a time."""
+
+    def __init__(
+        self,
+        repository: KnowledgeRepository,
+        embedder: Embedder,
+        policy: SearchPolicy | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._repository = repository
+        self._embedder = embedder
+        self._policy = policy or SearchPolicy()
+        self._clock = clock or SystemClock()
+
+    async def search(
+        self, question: str, k: int = 5, *, audience: str | None = None
+    ) -> SearchResult:
+        """Returns the `k` best passages for a question.
+
+        Args:
+            question: Plain text.
+            k: Hits wanted.
+            audience: See documents of this audience besides those for everybody.
+
+        Raises:
+            ConfigurationError: When the index was made by another embedder.
+            UnavailableError: When the embedding service or the database cannot be reached.
+        """
+        state = await self._repository.state()
+        if state is None or state.chunks == 0 or not question.strip():
+            return SearchResult()
+        if state.embedder_id != self._embedder.id:
+            raise ConfigurationError(other_embedder(state.embedder_id, self._embedder.id))
+        weights = await self._weights(question, state)
+        vector = (await self._embedder.embed([question]))[0]
+        scope = Scope(at=self._clock.now(), audience=audience)
+        scored = await self._scored(weights, vector, scope)
+        if not scored:
+            return SearchResult()
+        return await self._result(scored, weights, k)
+
+    async def _weights(self, question: str, state: IndexState) -> dict[str, float]:
+        """Returns each question term's idf; terms no document holds weigh most."""
+        asked = list(dict.fromkeys(terms(question)))
+        held = await self._repository.chunk_frequencies(asked)
+        return {term: idf(state.chunks, held.get(term, 0)) for term in asked}
+
+    async def _scored(
+        self, weights: Mapping[str, float], vector: Vector, scope: Scope
+    ) -> dict[str, tuple[float, float]]:
+        """Returns `(BM25, cosine)` of the union of both legs' best chunks."""
+        lexical = await self._repository.by_terms(weights, _CANDIDATES, scope)
+        nearest = await self._repository.by_vector(vector, _CANDIDATES, scope)
+        union = list(dict.fromkeys([c for c, _ in lexical] + [c for c, _ in nearest]))
+        return dict(await self._repository.scores(weights, vector, union))
+
+    async def _result(
+        self, scored: Mapping[str, tuple[float, float]], weights: Mapping[str, float], k: int
+    ) -> SearchResult:
+        lexical = {chunk: pair[0] for chunk, pair in scored.items()}
+        cosine = {chunk: pair[1] for chunk, pair in scored.items()}
+        fused = fuse(lexical, cosine, vector_share=self._policy.vector_share)
+        order = sorted(fused, key=lambda chunk: (-fused[chunk], chunk))
+        found = await self._repository.find(order[: max(k, _SHOWN_FOR_COVERAGE)])
+        shown = [found[chunk] for chunk in order[:_SHOWN_FOR_COVERAGE]]
+        signals = self._signals(lexical, cosine, weights, shown)
+        best = max(fused[order[0]], 1e-9)
+        hits = tuple(
+            _hit(found[chunk], signals.probability * fused[chunk] / best) for chunk in order[:k]
+        )
+        answerable = signals.probability >= self._policy.answerable.threshold
+        return SearchResult(hits=hits, answerable=answerable, signals=signals)
+
+    def _signals(
+        self,
+        lexical: Mapping[str, float],
+        cosine: Mapping[str, float],
+        weights: Mapping[str, float],
+        shown: Sequence[FoundChunk],
+    ) -> Signals:
+        near = sorted(cosine.values(), reverse=True)
+        by_words = sorted(lexical.values(), reverse=True)
+        total = sum(weights.values())
+        covered = {term for item in shown for term in terms(f"{item.chunk.path} {item.chunk.text}")}
+        winner = max(lexical, key=lambda chunk: (lexical[chunk], chunk))
+        tenth = min(9, len(near) - 1)
+        raw = Signals(
+            top_cosine=near[0],
+            cosine_drop=near[0] - near[tenth],
+            mean_cosine=sum(near[:5]) / len(near[:5]),
+            lexical=by_words[0] / total if total else 0.0,
+            lexical_drop=(by_words[0] - by_words[tenth]) / total if total else 0.0,
+            coverage=sum(w for t, w in weights.items() if t in covered) / total if total else 0.0,
+            agreement=1.0 if lexical[winner] > 0 and cosine[winner] >= near[tenth] else 0.0,
+        )
+        probability = self._policy.answerable.probability(raw)
+        return Signals(**{**raw.__dict__, "probability": probability})
+
+
+def _hit(found: FoundChunk, score: float) -> Hit:
+    return Hit(
+        doc_id=found.chunk.doc_id,
+        chunk_id=found.chunk.chunk_id,
+        score=score,
+        title=found.chunk.title,
+        heading=found.chunk.heading,
+        text=found.chunk.text,
+        uri=found.uri,
+    )
