@@ -72,18 +72,17 @@ class ActorApi:
         """Returns a request handler that runs `act`, commits, and answers in JSON."""
 
         async def handle(request: web.Request) -> web.Response:
+            status = 200
             try:
                 values = await _arguments(request)
-                body = await act(Args(values))
+                body = {"ok": True, **await act(Args(values))}
             except SlackError as exc:
-                body = {"ok": False, "error": exc.code, **exc.details}
-                return web.json_response(body, status=400)
+                status, body = 400, {"ok": False, "error": exc.code, **exc.details}
             except InvalidInputError as exc:
+                status = 400
                 body = {"ok": False, "error": "invalid_arguments", "message": str(exc)}
-                return web.json_response(body, status=400)
-            finally:
-                self._sandbox.commit()
-            return web.json_response({"ok": True, **body})
+            self._sandbox.commit()
+            return web.json_response(body, status=status)
 
         return handle
 

@@ -34,9 +34,7 @@ class Feed:
         self._seq += 1
         self._entries.append({"seq": self._seq, "kind": kind, **details})
         self._oldest = int(self._entries[0]["seq"])
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._wake()
 
     def since(self, seq: int) -> tuple[list[Json], bool]:
         """Returns the changes after `seq`, and whether older ones are missing."""
@@ -47,6 +45,15 @@ class Feed:
             return [], False
         start = len(self._entries) - fresh
         return [self._entries[i] for i in range(start, len(self._entries))], False
+
+    def release(self) -> None:
+        """Sends every waiting reader home (a shutdown)."""
+        self._wake()
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     async def wait(self, seq: int, timeout_s: float) -> tuple[list[Json], bool]:
         """Returns the changes after `seq`; waits up to `timeout_s` real seconds for the first."""

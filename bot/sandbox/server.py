@@ -70,6 +70,7 @@ def create_app(sandbox: Sandbox) -> web.Application:
         sandbox.delivery.start()
 
     async def stop(_: web.Application) -> None:
+        sandbox.feed.release()
         await sandbox.socket_mode.disconnect("warning")
 
     async def close(_: web.Application) -> None:

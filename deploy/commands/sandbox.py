@@ -16,7 +16,7 @@ from feedback.clock import FileClock, SystemClock
 def sandbox(
     port: Annotated[
         int, typer.Option(help="TCP port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)
-    ] = 8790,
+    ] = 8610,
     state_dir: Annotated[
         Path, typer.Option(help="Where messages, views and undelivered events are kept.")
     ] = Path(".understudy/sandbox"),
