@@ -1,0 +1,50 @@
+"""Renders a report card with the packaged templates; every text from outside is escaped."""
+
+import re
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from retrain.report_card.card import ReportCard
+
+_MARKUP = re.compile(r"([\\`*_\[\]<>|#~])")
+
+
+def render_html(card: ReportCard) -> str:
+    """Returns one self-contained page: no script, no outside file."""
+    return _templates().get_template("card.html").render(card=card)
+
+
+def render_markdown(card: ReportCard) -> str:
+    """Returns the card as Markdown for channels and pull requests."""
+    return _templates().get_template("card.md").render(card=card)
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("retrain.report_card", "."),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell"] = _cell
+    environment.filters["percent"] = _percent
+    environment.filters["words"] = _words
+    return environment
+
+
+def _cell(text: object, limit: int = 200) -> str:
+    """Makes a text safe inside a Markdown table cell: one line, markup escaped, cut."""
+    line = " ".join(str(text).split())
+    cut = line if len(line) <= limit else f"{line[: limit - 1]}\u2026"
+    return _MARKUP.sub(r"\\\1", cut)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
