@@ -16,6 +16,7 @@ from feedback.knowledge.repository import (
     FoundChunk,
     IndexState,
     IndexUpdate,
+    NewChunk,
     RebuiltChunk,
     Scope,
     StoredChunk,
@@ -31,6 +32,9 @@ from feedback.store.tables.knowledge import (
 
 _LOCK = 7_202_611
 """Key of the advisory lock that lets one sync run at a time."""
+
+_BATCH = 500
+"""Rows of one insert."""
 
 _EXACT_LIMIT = 20_000
 """Up to this many chunks the nearest vectors are found exactly, without the index."""
@@ -151,9 +155,9 @@ class SqlKnowledgeRepository:
     ) -> Mapping[str, Vector]:
         """Returns known vectors (of tombstoned chunks too) by content hash."""
         rows = await self._connection.execute(
-            select(chunks.c.content_hash, chunks.c.embedding)
-            .where(chunks.c.content_hash.in_(content_hashes), chunks.c.embedder_id == embedder_id)
-            .distinct(chunks.c.content_hash)
+            select(chunks.c.content_hash, chunks.c.embedding).where(
+                chunks.c.content_hash.in_(content_hashes), chunks.c.embedder_id == embedder_id
+            )
         )
         return {row.content_hash: np.asarray(row.embedding, dtype=np.float32) for row in rows}
 
@@ -210,30 +214,27 @@ class SqlKnowledgeRepository:
             )
 
     async def _put_chunks(self, update: IndexUpdate, moment: datetime) -> None:
-        postings: list[tuple[str, int, float]] = []
-        for item in update.chunks:
-            _require_width(item.vector)
-            values = {
-                "doc_id": item.chunk.doc_id,
-                "position": item.chunk.position,
-                "heading": item.chunk.heading,
-                "text": item.chunk.text,
-                "length": item.length,
-                "content_hash": item.chunk.content_hash,
-                "embedder_id": update.state.embedder_id,
-                "embedding": item.vector,
-                "indexed_at": moment,
-                "removed_at": None,
-            }
-            number = await self._connection.scalar(
-                insert(chunks)
-                .values(chunk_id=item.chunk.chunk_id, **values)
-                .on_conflict_do_update(index_elements=["chunk_id"], set_=values)
-                .returning(chunks.c.number)
+        for start in range(0, len(update.chunks), _BATCH):
+            batch = update.chunks[start : start + _BATCH]
+            statement = insert(chunks).values(
+                [_chunk_values(item, update.state.embedder_id, moment) for item in batch]
             )
-            assert number is not None
-            postings += [(term, number, impact) for term, impact in item.impacts.items()]
-        await self._copy_postings(postings)
+            renewed = {
+                column.name: statement.excluded[column.name]
+                for column in chunks.c
+                if column.name not in {"chunk_id", "number"}
+            }
+            rows = await self._connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["chunk_id"], set_=renewed
+                ).returning(chunks.c.chunk_id, chunks.c.number)
+            )
+            numbers = {row.chunk_id: row.number for row in rows}
+            await self._copy_postings(
+                (term, numbers[item.chunk.chunk_id], impact)
+                for item in batch
+                for term, impact in item.impacts.items()
+            )
 
     async def _copy_postings(self, rows: Iterable[tuple[str, int, float]]) -> None:
         """Loads postings by COPY, many times faster than inserts."""
@@ -380,6 +381,23 @@ def _chunk_columns(*more: ColumnElement[Any]) -> Select[Any]:
         chunks.c.content_hash,
         *more,
     ).join(documents, documents.c.doc_id == chunks.c.doc_id)
+
+
+def _chunk_values(item: NewChunk, embedder_id: str, moment: datetime) -> dict[str, Any]:
+    _require_width(item.vector)
+    return {
+        "chunk_id": item.chunk.chunk_id,
+        "doc_id": item.chunk.doc_id,
+        "position": item.chunk.position,
+        "heading": item.chunk.heading,
+        "text": item.chunk.text,
+        "length": item.length,
+        "content_hash": item.chunk.content_hash,
+        "embedder_id": embedder_id,
+        "embedding": item.vector,
+        "indexed_at": moment,
+        "removed_at": None,
+    }
 
 
 def _found(row: RowMapping) -> FoundChunk:
