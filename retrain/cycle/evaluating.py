@@ -1,0 +1,183 @@
+"""Steps EVALUATING and GATING: the same questions for champion and candidate, then a decision."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from feedback.clock import Clock
+from feedback.domain.cycle import Cycle, CycleOutcome, StepResult
+from feedback.domain.learning import Adapter, AdapterState
+from feedback.errors import NotFoundError
+from feedback.store.unit_of_work import Store
+from retrain.cycle.job_folder import JobFolder, write_atomically
+from retrain.evals.evaluation import Evaluation
+from retrain.evals.job import EvaluationSpec
+from retrain.gates.decide import decide
+from retrain.gates.policy import GatePolicy
+from retrain.gates.report import GateReport
+from retrain.publishing.identity import adapter_sha256
+from retrain.report_card import ReportCard, render_html
+from retrain.training.process import training_environment
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSetup:
+    """Where an evaluation finds what it needs.
+
+    Attributes:
+        template_sha256: Of the chat template the base renders with.
+        benchmark: Further held-out questions; None when there are none.
+        environment: Of the evaluation process.
+    """
+
+    base_id: str
+    base_dir: Path
+    template_sha256: str
+    style_dir: Path
+    benchmark: Path | None
+    max_tokens: int
+    threads: int
+    folder: Path
+    environment: Mapping[str, str]
+
+
+class EvaluatingStep:
+    """Runs the evaluation process and stores what it measured."""
+
+    def __init__(self, store: Store, clock: Clock, setup: EvaluationSetup) -> None:
+        self._store = store
+        self._clock = clock
+        self._setup = setup
+
+    async def __call__(self, cycle: Cycle) -> StepResult:
+        """Looks after the job once."""
+        job = JobFolder(self._setup.folder / f"run-{cycle.id}" / "evaluation")
+        row = job.result()
+        if row is None:
+            if not job.running():
+                await self._start(job, cycle)
+            return StepResult(reason="evaluating", wait=True)
+        async with self._store.begin() as tx:
+            for subject in ("champion", "candidate"):
+                metrics = _read(job.path / f"{subject}.json")["metrics"]
+                await tx.training.add_evaluation(
+                    cycle.context["run_id"], subject, metrics, at=self._clock.now()
+                )
+        return StepResult(
+            reason="measured " + ", ".join(f"{k} {v:.2f}" for k, v in row["candidate"].items()),
+            context={"evaluation_dir": str(job.path)},
+        )
+
+    async def _start(self, job: JobFolder, cycle: Cycle) -> None:
+        async with self._store.begin() as tx:
+            champion, _ = await tx.adapters.champion()
+        setup = self._setup
+        spec = EvaluationSpec(
+            dataset_dir=Path(cycle.context["dataset_path"]),
+            base_dir=setup.base_dir,
+            champion_dir=champion.path if champion else None,
+            candidate_dir=Path(cycle.context["adapter_dir"]),
+            style_dir=setup.style_dir,
+            benchmark=setup.benchmark,
+            max_tokens=setup.max_tokens,
+            threads=setup.threads,
+        )
+        job.start(
+            [sys.executable, "-m", "retrain.evals"],
+            spec.to_row(),
+            {**setup.environment, **training_environment(setup.threads)},
+        )
+
+
+Sign = Callable[[Path, Path], Mapping[str, Any]]
+"""(base folder, adapter folder) -> probe signature of the adapter, as JSON."""
+
+
+class GatingStep:
+    """Decides, writes the report card, and registers the adapter with its signature."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        setup: EvaluationSetup,
+        policy: GatePolicy,
+        sign: Sign,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._setup = setup
+        self._policy = policy
+        self._sign = sign
+
+    async def __call__(self, cycle: Cycle) -> StepResult:
+        """Passes the candidate on, or ends the cycle with the gate's reason."""
+        folder = Path(cycle.context["evaluation_dir"])
+        champion = Evaluation.from_row(_read(folder / "champion.json"))
+        candidate = Evaluation.from_row(_read(folder / "candidate.json"))
+        gates = decide(candidate, champion, self._policy)
+        report = await self._report(cycle, champion, candidate, gates)
+        adapter = await self._register(cycle, passed=gates.passed)
+        async with self._store.begin() as tx:
+            await tx.training.add_evaluation(
+                cycle.context["run_id"],
+                "candidate",
+                {name: asdict(metric) for name, metric in candidate.metrics.items()},
+                at=self._clock.now(),
+                gates=gates.to_row(),
+                report_path=str(report),
+            )
+        context = {"adapter_id": adapter.id, "report": str(report)}
+        if gates.passed:
+            return StepResult(reason=gates.headline, context=context)
+        return StepResult(
+            reason=gates.headline,
+            outcome=CycleOutcome.STOPPED,
+            gate=gates.stopped_by,
+            context=context,
+        )
+
+    async def _report(
+        self, cycle: Cycle, champion: Evaluation, candidate: Evaluation, gates: GateReport
+    ) -> Path:
+        async with self._store.begin() as tx:
+            dataset = await tx.datasets.get(cycle.context["dataset_id"])
+        if dataset is None:
+            raise NotFoundError(f"dataset {cycle.context['dataset_id']} is gone from the database")
+        card = ReportCard(
+            title=f"Cycle {cycle.id}",
+            champion=champion,
+            candidate=candidate,
+            gates=gates,
+            manifest=dataset.manifest,
+        )
+        path = Path(cycle.context["evaluation_dir"]) / "report.html"
+        write_atomically(path, render_html(card))
+        return path
+
+    async def _register(self, cycle: Cycle, *, passed: bool) -> Adapter:
+        folder = Path(cycle.context["adapter_dir"])
+        sha256 = adapter_sha256(folder)
+        adapter = Adapter(
+            id=f"adapter-{sha256[:12]}",
+            sha256=sha256,
+            path=folder,
+            base_model=self._setup.base_id,
+            template_sha256=self._setup.template_sha256,
+            dataset_id=cycle.context["dataset_id"],
+            training_run_id=cycle.context["run_id"],
+            signature=self._sign(self._setup.base_dir, folder) if passed else {},
+            state=AdapterState.TRAINED if passed else AdapterState.STOPPED,
+            created_at=self._clock.now(),
+        )
+        async with self._store.begin() as tx:
+            await tx.adapters.add(adapter)
+        return adapter
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return dict(content)
