@@ -105,10 +105,21 @@ class RetrainSettings(_Group):
     """Share of training rows that rehearse generic skills."""
     tick_s: float = Field(default=5.0, gt=0)
     """Real seconds between two looks of the scheduler."""
-    launcher: Literal["local", "ray"] = "local"
+    max_steps: int | None = Field(default=None, ge=1)
+    """Upper bound of training steps; None trains all epochs of the recipe."""
+    benchmark: Path | None = None
+    """JSONL of held-out questions (as holdout.jsonl) to measure beside the gates."""
+    launcher: Literal["local"] = "local"
     """Where training runs."""
     threads: int = Field(default=1, ge=1, le=64)
     """CPU threads of a training process."""
+
+
+class ToneSettings(_Group):
+    """The house voice."""
+
+    style_guide: Path | None = None
+    """Folder of Vale-compatible rules; None is the sample company's."""
 
 
 class ExperimentSettings(_Group):
@@ -167,6 +178,7 @@ class Settings(BaseSettings):
     bot: BotSettings = BotSettings()
     privacy: PrivacySettings = PrivacySettings()
     retrain: RetrainSettings = RetrainSettings()
+    tone: ToneSettings = ToneSettings()
     experiment: ExperimentSettings = ExperimentSettings()
     web: WebSettings = WebSettings()
     stack: StackSettings = StackSettings()

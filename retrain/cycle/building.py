@@ -1,6 +1,6 @@
 """Step BUILDING: one immutable dataset version from the approved corrections."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,12 +25,12 @@ class DatasetSources:
     """What a build needs besides the record.
 
     Attributes:
-        replay: Generic dialogues that keep the base's skills.
+        replay: Draws that many generic dialogues, which keep the base's skills.
         consent: Which corrections may train (see PrivacySettings).
         redaction_version: Goes into the manifest.
     """
 
-    replay: Sequence[ReplayRow]
+    replay: Callable[[int], Sequence[ReplayRow]]
     checks: DatasetChecks
     prompt: PromptPolicy
     consent: str
@@ -93,7 +93,10 @@ class BuildingStep:
         previous: Sequence[Assignment],
         policy: DatasetPolicy,
     ) -> DatasetBuild:
-        texts = texts_to_embed(records, previous, self._sources.replay)
+        # Some dialogues resemble held-out questions and are left out: draw a few more.
+        share = policy.replay_share / (1 - policy.replay_share)
+        replay = self._sources.replay(round(share * len(records) * 1.2))
+        texts = texts_to_embed(records, previous, replay)
         vectors = await self._embedder.embed(texts)
         return build(
             DatasetInput(
@@ -102,7 +105,7 @@ class BuildingStep:
                 checks=self._sources.checks,
                 vectors=QuestionVectors.of(self._embedder.id, texts, vectors),
                 previous=previous,
-                replay=self._sources.replay,
+                replay=replay,
                 redaction_version=self._sources.redaction_version,
             ),
             policy,

@@ -19,7 +19,7 @@ from retrain.gates.decide import decide
 from retrain.gates.policy import GatePolicy
 from retrain.gates.report import GateReport
 from retrain.publishing.identity import adapter_sha256
-from retrain.report_card import ReportCard, render_html
+from retrain.report_card import render_html, report_card
 from retrain.training.process import training_environment
 
 
@@ -145,14 +145,16 @@ class GatingStep:
     ) -> Path:
         async with self._store.begin() as tx:
             dataset = await tx.datasets.get(cycle.context["dataset_id"])
+            run = await tx.training.get(cycle.context["run_id"])
         if dataset is None:
             raise NotFoundError(f"dataset {cycle.context['dataset_id']} is gone from the database")
-        card = ReportCard(
+        card = report_card(
             title=f"Cycle {cycle.id}",
             champion=champion,
             candidate=candidate,
             gates=gates,
             manifest=dataset.manifest,
+            run=_facts(run.result) if run and run.result else {},
         )
         path = Path(cycle.context["evaluation_dir"]) / "report.html"
         write_atomically(path, render_html(card))
@@ -176,6 +178,11 @@ class GatingStep:
         async with self._store.begin() as tx:
             await tx.adapters.add(adapter)
         return adapter
+
+
+def _facts(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reader of the card wants to know of the run."""
+    return {key: result[key] for key in ("steps", "rows", "seconds", "peak_rss_mb", "sha256")}
 
 
 def _read(path: Path) -> Mapping[str, Any]:
