@@ -21,7 +21,6 @@ from pydantic_settings import (
 
 from feedback.errors import ConfigurationError
 
-
 PACKAGED_BASE = "understudy/tiny-base"
 """Id of the tiny base model that comes with the project."""
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from feedback.tone.style_guide import StyleGuide
+
 from feedback.errors import InvalidInputError
 from feedback.jsonl import open_jsonl
 from feedback.redaction.redactor import Redactor
-from feedback.tone.style_guide import StyleGuide
 from retrain.dataset.files import read_holdout, read_train
 from retrain.dataset.rows import HeldOutRow
 from retrain.evals.evaluation import Evaluation
@@ -59,18 +60,23 @@ class EvaluationSpec:
         """Parses what `to_row` made.
 
         Raises:
-            InvalidInputError: When a key is missing or unknown.
+            InvalidInputError: When a key is missing or of the wrong kind.
         """
-        numbers = {"max_tokens", "probes", "threads"}
+        champion, benchmark = row.get("champion_dir"), row.get("benchmark")
         try:
             return cls(
-                **{
-                    name: value if name in numbers or value is None else Path(value)
-                    for name, value in row.items()
-                }
+                dataset_dir=Path(row["dataset_dir"]),
+                base_dir=Path(row["base_dir"]),
+                champion_dir=Path(champion) if champion else None,
+                candidate_dir=Path(row["candidate_dir"]),
+                style_dir=Path(row["style_dir"]),
+                benchmark=Path(benchmark) if benchmark else None,
+                max_tokens=int(row["max_tokens"]),
+                probes=int(row["probes"]),
+                threads=int(row["threads"]),
             )
-        except TypeError as exc:
-            raise InvalidInputError(f"not an evaluation spec: {exc}") from exc
+        except (KeyError, TypeError, ValueError) as exc:
+            raise InvalidInputError(f"not an evaluation spec: {exc!r}") from exc
 
 
 @dataclass(frozen=True, kw_only=True)
