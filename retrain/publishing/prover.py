@@ -1,0 +1,118 @@
+"""Everything that must hold before a server gets traffic, asked of one server at once."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from feedback.domain.learning import Adapter
+from feedback.errors import AdapterNotServedError, ConfigurationError
+from feedback.ports import Message
+from feedback.serving.tgi import TgiTextGenerator
+from retrain.base_model import template_sha256
+from retrain.publishing.identity import file_sha256, snapshot_id
+from retrain.publishing.lint import WEIGHTS, require_servable
+from retrain.publishing.proof import (
+    PROBE_QUESTIONS,
+    ProbeSignature,
+    prove,
+    prove_isolation,
+    prove_prompt_parity,
+)
+from retrain.publishing.signing import TrainedRenderer
+
+_SHA256_DIGITS = 64
+
+
+class AdapterProver:
+    """Lints, compares snapshots, proves prompt parity, every adapter, and isolation.
+
+    Args:
+        base: The base snapshot's folder.
+        token: The server's API key.
+        precision: `half` for GPU servers that do not answer in fp32.
+        isolation_requests: Interleaved requests of the isolation test.
+    """
+
+    def __init__(
+        self,
+        base: Path,
+        *,
+        token: str | None = None,
+        precision: Literal["fp32", "half"] = "fp32",
+        isolation_requests: int = 120,
+    ) -> None:
+        self._base = base
+        self._token = token
+        self._precision: Literal["fp32", "half"] = precision
+        self._isolation_requests = isolation_requests
+        self._render: TrainedRenderer | None = None
+
+    async def prove(self, url: str, adapters: Sequence[Adapter]) -> Mapping[str, Any]:
+        """Returns the evidence, as JSON; without adapters the base alone is checked.
+
+        Raises:
+            AdapterNotServedError: An adapter answers like the base or not like itself, its file
+                changed, or rows of a batch are mixed.
+            TemplateRejectedError: The server renders another prompt than training did.
+            ConfigurationError: Lint failed or another base is served.
+            RetryableError: The server cannot be asked now.
+        """
+        names = [adapter.id for adapter in adapters]
+        for adapter in adapters:
+            await asyncio.to_thread(self._check_files, adapter)
+        render = await asyncio.to_thread(self._renderer)
+        client = TgiTextGenerator(url, adapters=names, token=self._token)
+        try:
+            snapshot = await self._check_base(client)
+            parity = await prove_prompt_parity(client, render)
+            proofs = {
+                adapter.id: await prove(
+                    client,
+                    adapter.id,
+                    ProbeSignature.from_json(adapter.signature),
+                    precision=self._precision,
+                )
+                for adapter in adapters
+            }
+            evidence: dict[str, Any] = {
+                "base_snapshot": snapshot,
+                "template_sha256": template_sha256(self._base),
+                "prompt_parity": parity,
+                "adapters": {name: proof.to_json() for name, proof in proofs.items()},
+            }
+            if adapters:
+                prompts = [render([Message(role="user", content=q)]).text for q in PROBE_QUESTIONS]
+                isolation = await prove_isolation(
+                    client, [None, *names], prompts, requests=self._isolation_requests
+                )
+                evidence["isolation"] = asdict(isolation)
+            return evidence
+        finally:
+            await client.aclose()
+
+    def _renderer(self) -> TrainedRenderer:
+        if self._render is None:
+            self._render = TrainedRenderer(self._base)
+        return self._render
+
+    def _check_files(self, adapter: Adapter) -> None:
+        require_servable(adapter.path, name=adapter.id, base=self._base)
+        found = file_sha256(adapter.path / WEIGHTS)
+        if found != adapter.sha256:
+            raise AdapterNotServedError(
+                f"{adapter.path / WEIGHTS} has sha256 {found}, adapter {adapter.id} was registered "
+                f"with {adapter.sha256}: the file changed after training"
+            )
+
+    async def _check_base(self, client: TgiTextGenerator) -> str:
+        """Compares snapshot ids; TGI's own model_sha is a hub commit, which the probes cover."""
+        served = str((await client.info()).get("model_sha") or "")
+        own = await asyncio.to_thread(snapshot_id, self._base)
+        if len(served) == _SHA256_DIGITS and served != own:
+            raise ConfigurationError(
+                f"{client.endpoint} serves base snapshot {served[:12]}, training used {own[:12]} "
+                f"({self._base}); start the server on that folder"
+            )
+        return own
