@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from feedback.domain.person import Person
 from feedback.redaction.lists import fold
 
 
@@ -50,6 +51,13 @@ class NameDirectory:
     def from_names(cls, names: Iterable[str]) -> "NameDirectory":
         """Returns a directory of people of whom only the full name is known."""
         return cls(Member(id=fold(name), names=(name,)) for name in names)
+
+    @classmethod
+    def of(cls, people: Iterable[Person]) -> "NameDirectory":
+        """Returns the directory of a workspace's people as the store knows them."""
+        return cls(
+            Member(id=person.user_id, names=person.names) for person in people if not person.is_bot
+        )
 
     @classmethod
     def from_slack(cls, users: Iterable[Mapping[str, Any]]) -> "NameDirectory":

@@ -254,6 +254,7 @@ class NameDetector:
 
         "Vasquez, Graves and Becker": one sure name vouches for its capitalised neighbours.
         """
+        tokens = [token for token in tokens if token.folded not in {"and", "or"}]
         sure = [any(s.start <= t.start < s.end for s in found) for t in tokens]
         order = [*range(1, len(tokens)), *range(len(tokens) - 2, -1, -1)]
         for index in order:

@@ -46,7 +46,8 @@ _BARE_URL = re.compile(
 )
 _HOST = re.compile(r"(?i)^(?:[a-z]+://)?(?:[^@/]*@)?([^/:?#]+)")
 
-_CARD = re.compile(r"(?<![\w.])\d(?:[ \-\u00a0]?\d){11,18}(?![\w]|[.,]\d)")
+_CARD_DIGITS = re.compile(r"(?<![\w.])\d(?:[ \-\u00a0]?\d){11,60}(?![\w]|[.,]\d)")
+_GROUP = re.compile(r"\d+")
 _CARD_CUE = re.compile(r"(?i)\b(?:card|visa|mastercard|amex|debit|credit)\b[^\d\n]{0,25}$")
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ \-]?[A-Za-z0-9]){11,30}(?![A-Za-z0-9])")
 _IBAN_CUE = re.compile(r"(?i)\biban\b.{0,20}$")
@@ -228,12 +229,27 @@ def _with_digits(text: str) -> Iterator[Span]:
 
 
 def _cards(text: str) -> Iterator[Span]:
-    for match in _CARD.finditer(text):
-        digits = "".join(ch for ch in match.group() if ch.isdigit())
-        cued = bool(_CARD_CUE.search(text, max(0, match.start() - 45), match.start()))
-        # A mistyped card number is still one; without the word "card" the check digit decides.
-        if (luhn(digits) and (cued or _issued(digits))) or (cued and len(digits) >= 15):
-            yield Span(type=CREDIT_CARD, start=match.start(), end=match.end())
+    for match in _CARD_DIGITS.finditer(text):
+        # Other numbers may stand beside the card's, so every stretch of whole groups is tried.
+        groups = [group.span() for group in _GROUP.finditer(text, *match.span())]
+        for first in range(len(groups)):
+            digits = ""
+            for last in range(first, len(groups)):
+                digits += text[slice(*groups[last])]
+                if len(digits) > 19:
+                    break
+                start, end = groups[first][0], groups[last][1]
+                if len(digits) >= 12 and _is_card(text, start, digits):
+                    yield Span(type=CREDIT_CARD, start=start, end=end)
+
+
+def _is_card(text: str, start: int, digits: str) -> bool:
+    """Whether `digits` at `start` are a card's number.
+
+    A mistyped card number is still one; without the word "card" the check digit decides.
+    """
+    cued = bool(_CARD_CUE.search(text, max(0, start - 45), start))
+    return (luhn(digits) and (cued or _issued(digits))) or (cued and len(digits) >= 15)
 
 
 def _issued(digits: str) -> bool:

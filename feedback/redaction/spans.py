@@ -47,6 +47,9 @@ ENTITY_TYPES = frozenset(
 )
 """Presidio's entity names, and SECRET."""
 
+# The kinds with the least strict format: of two findings of one length the other kind is right.
+_LOOSE = frozenset({PERSON, PHONE_NUMBER, US_BANK_NUMBER})
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Span:
@@ -90,7 +93,7 @@ def merge(text: str, found: Iterable[Span]) -> list[Span]:
     spans = [span for span in found if span.length > 0]
     others = [span for span in spans if span.type != SECRET]
     kept = _grown([span for span in spans if span.type == SECRET], others)
-    for span in sorted(others, key=lambda s: (-s.length, s.start, s.type)):
+    for span in sorted(others, key=lambda s: (-s.length, s.type in _LOOSE, s.start, s.type)):
         kept.extend(_uncovered(text, span, kept))
     return sorted(kept, key=lambda s: s.start)
 
