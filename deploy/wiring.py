@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from feedback.clock import Clock, FileClock, SystemClock
+from feedback.samples import load_company
 from feedback.settings import Settings
 from feedback.store.embedded import EmbeddedPostgres
 from feedback.store.migrate import require_current, upgrade
@@ -38,3 +40,8 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         await store.close()
         if embedded is not None:
             embedded.stop()
+
+
+def style_dir(settings: Settings) -> Path:
+    """Returns the folder of the style guide: the operator's, or the sample company's."""
+    return settings.tone.style_guide or load_company().style_guide_path

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from retrain.evals.job import EvaluationSpec
 from retrain.gates.decide import decide
 from retrain.gates.policy import GatePolicy
 from retrain.gates.report import GateReport
-from retrain.publishing.identity import adapter_sha256
+from retrain.publishing.identity import file_sha256
+from retrain.publishing.lint import WEIGHTS
 from retrain.report_card import render_html, report_card
 from retrain.training.process import training_environment
 
@@ -92,26 +93,16 @@ class EvaluatingStep:
         )
 
 
-Sign = Callable[[Path, Path], Mapping[str, Any]]
-"""(base folder, adapter folder) -> probe signature of the adapter, as JSON."""
-
-
 class GatingStep:
     """Decides, writes the report card, and registers the adapter with its signature."""
 
     def __init__(
-        self,
-        store: Store,
-        clock: Clock,
-        setup: EvaluationSetup,
-        policy: GatePolicy,
-        sign: Sign,
+        self, store: Store, clock: Clock, setup: EvaluationSetup, policy: GatePolicy
     ) -> None:
         self._store = store
         self._clock = clock
         self._setup = setup
         self._policy = policy
-        self._sign = sign
 
     async def __call__(self, cycle: Cycle) -> StepResult:
         """Passes the candidate on, or ends the cycle with the gate's reason."""
@@ -162,7 +153,7 @@ class GatingStep:
 
     async def _register(self, cycle: Cycle, *, passed: bool) -> Adapter:
         folder = Path(cycle.context["adapter_dir"])
-        sha256 = adapter_sha256(folder)
+        sha256 = file_sha256(folder / WEIGHTS)
         adapter = Adapter(
             id=f"adapter-{sha256[:12]}",
             sha256=sha256,
@@ -171,7 +162,7 @@ class GatingStep:
             template_sha256=self._setup.template_sha256,
             dataset_id=cycle.context["dataset_id"],
             training_run_id=cycle.context["run_id"],
-            signature=self._sign(self._setup.base_dir, folder) if passed else {},
+            signature=_read(Path(cycle.context["evaluation_dir"]) / "signature.json"),
             state=AdapterState.TRAINED if passed else AdapterState.STOPPED,
             created_at=self._clock.now(),
         )

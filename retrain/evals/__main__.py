@@ -1,6 +1,7 @@
 """`python -m retrain.evals --spec DIR/spec.json`: evaluates champion and candidate.
 
-Writes `champion.json` and `candidate.json` (every outcome) beside the spec and, as the last act,
+Writes `champion.json` and `candidate.json` (every outcome) and `signature.json` (how base and
+candidate answer the probes that later prove a server) beside the spec and, as the last act,
 `result.json`; on a failure that a restart cannot mend, `error.json`. Exit status 0 or 2.
 """
 
@@ -14,6 +15,7 @@ from typing import Any
 
 from feedback.errors import InvalidInputError, UnderstudyError
 from retrain.evals.job import EvaluationSpec, run_evaluation
+from retrain.publishing.signing import sign_adapter
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     spec_path: Path = parser.parse_args(arguments).spec
     folder = spec_path.parent
     try:
-        pair = run_evaluation(_read(spec_path))
+        spec = _read(spec_path)
+        pair = run_evaluation(spec)
+        signature = sign_adapter(spec.base_dir, spec.candidate_dir, threads=spec.threads)
     except UnderstudyError as exc:
         print(str(exc), file=sys.stderr)  # noqa: T201  (the log of the job)
         if folder.is_dir():
@@ -31,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     for name, evaluation in (("champion", pair.champion), ("candidate", pair.candidate)):
         _write(folder / f"{name}.json", evaluation.to_row())
+    _write(folder / "signature.json", signature.to_json())
     _write(
         folder / "result.json",
         {

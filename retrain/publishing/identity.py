@@ -1,4 +1,4 @@
-"""Content ids of what is served: base snapshot and adapter."""
+"""Content ids of what is served."""
 
 import hashlib
 from pathlib import Path
@@ -19,12 +19,5 @@ def snapshot_id(folder: Path) -> str:
     """
     names = [name for name in BASE_FILES if (folder / name).is_file()]
     names += sorted(path.name for path in folder.glob("*.safetensors"))
-    listing = "".join(f"{file_sha256(folder / name)}  {name}\n" for name in names)
-    return hashlib.sha256(listing.encode()).hexdigest()
-
-
-def adapter_sha256(folder: Path) -> str:
-    """Returns the id of an adapter: over its weights and its config."""
-    names = ("adapter_config.json", "adapter_model.safetensors")
     listing = "".join(f"{file_sha256(folder / name)}  {name}\n" for name in names)
     return hashlib.sha256(listing.encode()).hexdigest()

@@ -1,0 +1,75 @@
+"""`understudy scheduler`: cycles, experiments and publishing, one leader at a time."""
+
+import asyncio
+import logging
+import sys
+
+from deploy.wiring import make_clock, open_store, style_dir
+from feedback.serving.deployed import DeployedEmbedder
+from feedback.settings import Settings, child_environment, load_settings
+from feedback.store.leadership import Leadership
+from feedback.store.unit_of_work import Store
+
+
+def scheduler() -> None:
+    """Run the scheduler: mining, training cycles, experiments, publishing."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    # APScheduler tells every tick at INFO, and there are many.
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    asyncio.run(_run(load_settings()))
+
+
+async def _run(settings: Settings) -> None:
+    # torch and transformers take seconds to import: `understudy --help` must not wait for them.
+    from retrain.cycle.assembly import assemble  # noqa: PLC0415
+    from retrain.scheduling.service import SchedulerService  # noqa: PLC0415
+
+    async with open_store(settings) as store:
+        embedder = DeployedEmbedder(lambda: _embed_url(settings, store))
+        leadership = Leadership(store.engine)
+        retraining = assemble(
+            settings,
+            store,
+            make_clock(settings),
+            embedder,
+            style_dir=style_dir(settings),
+            environment=child_environment(settings),
+        )
+
+        async def work() -> bool:
+            if not await retraining.publisher.ensure_baseline():
+                return False
+            before = await _open_state(store)
+            await retraining.runner.tick()
+            return await _open_state(store) != before
+
+        service = SchedulerService(
+            database_url=store.engine.url.render_as_string(hide_password=False),
+            tick_s=settings.retrain.tick_s,
+            lead=leadership.hold,
+            work=work,
+        )
+        try:
+            await service.run()
+        finally:
+            await embedder.aclose()
+            await leadership.release()
+
+
+async def _open_state(store: Store) -> tuple[str, str] | None:
+    """The open cycle and its state: when a tick changed it there is more to do at once."""
+    async with store.begin() as tx:
+        cycle = await tx.cycles.open_cycle()
+    return (cycle.id, cycle.state) if cycle else None
+
+
+async def _embed_url(settings: Settings, store: Store) -> str | None:
+    if settings.model.embed_url:
+        return settings.model.embed_url
+    async with store.begin() as tx:
+        active = await tx.deployments.active()
+    return active.url if active else None

@@ -1,0 +1,157 @@
+"""Puts a cycle together from what the composition root hands in: one place that knows all steps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from feedback.tone.style_guide import StyleGuide
+
+from feedback.clock import Clock
+from feedback.domain.cycle import CycleState
+from feedback.mining.patterns import MiningPolicy
+from feedback.ports import Embedder
+from feedback.prompting import DEFAULT_POLICY
+from feedback.redaction import REDACTION_VERSION, Redactor
+from feedback.samples import generic_dialogues
+from feedback.settings import PACKAGED_BASE, Settings
+from feedback.store.unit_of_work import Store
+from retrain.base_model import base_model_path, template_sha256
+from retrain.cycle.building import BuildingStep, DatasetSources
+from retrain.cycle.evaluating import EvaluatingStep, EvaluationSetup, GatingStep
+from retrain.cycle.experimenting import ExperimentingStep, PromotingStep
+from retrain.cycle.mining import MiningStep
+from retrain.cycle.publishing import Publisher, PublishingStep
+from retrain.cycle.runner import CycleRunner, Step
+from retrain.cycle.training import TrainingStep
+from retrain.cycle.weighing import WeighingStep
+from retrain.dataset.cleaning import DatasetChecks
+from retrain.dataset.policy import DatasetPolicy
+from retrain.dataset.rows import ReplayRow
+from retrain.experiments.policy import ExperimentPolicy
+from retrain.gates.policy import GatePolicy
+from retrain.publishing.prover import AdapterProver
+from retrain.scheduling.schedule import CycleSchedule
+from retrain.training.spec import QloraRecipe, production_recipe
+
+_REPLAY_SEED = 20_260_105
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retraining:
+    """What the scheduler process runs."""
+
+    runner: CycleRunner
+    publisher: Publisher
+
+
+def base_folder(settings: Settings) -> Path:
+    """Returns the folder of the base snapshot that settings name.
+
+    Raises:
+        ConfigurationError: When the packaged base is not installed.
+    """
+    if settings.model.base == PACKAGED_BASE:
+        return base_model_path()
+    return Path(settings.model.base)
+
+
+def recipe_for(settings: Settings) -> QloraRecipe:
+    """Returns the hyperparameters: measured ones for the packaged base, production ones else."""
+    recipe = QloraRecipe() if settings.model.base == PACKAGED_BASE else production_recipe()
+    return replace(recipe, threads=settings.retrain.threads, max_steps=settings.retrain.max_steps)
+
+
+def replay_rows(n: int) -> list[ReplayRow]:
+    """Returns `n` generic dialogues, the same ones every time."""
+    return [
+        ReplayRow(id=f"replay-{number}", messages=dialogue.messages, completion=dialogue.completion)
+        for number, dialogue in enumerate(generic_dialogues(_REPLAY_SEED, n))
+    ]
+
+
+def assemble(
+    settings: Settings,
+    store: Store,
+    clock: Clock,
+    embedder: Embedder,
+    *,
+    style_dir: Path,
+    environment: Mapping[str, str],
+) -> Retraining:
+    """Builds the runner with every step.
+
+    Args:
+        settings: Of the process.
+        store: The record.
+        clock: Real or simulated time.
+        embedder: For mining and splitting.
+        style_dir: The style guide's folder.
+        environment: Of training and evaluation processes.
+
+    Raises:
+        ConfigurationError: When the base snapshot, style guide or schedule is unusable.
+    """
+    base_dir = base_folder(settings)
+    guide = StyleGuide.load(style_dir)
+    runs = settings.state_dir / "runs"
+    setup = EvaluationSetup(
+        base_id=settings.model.base,
+        base_dir=base_dir,
+        template_sha256=template_sha256(base_dir),
+        style_dir=style_dir,
+        benchmark=settings.retrain.benchmark,
+        max_tokens=settings.model.max_tokens,
+        threads=settings.retrain.threads,
+        folder=runs,
+        environment=environment,
+    )
+    publisher = Publisher(store, clock, AdapterProver(base_dir), settings.model.base)
+    experiment = ExperimentPolicy.of(settings.experiment.profile)
+    steps: dict[CycleState, Step] = {
+        CycleState.MINING: MiningStep(
+            store, clock, embedder, lambda text: not guide.is_on_brand(text), MiningPolicy()
+        ),
+        CycleState.WEIGHING: WeighingStep(
+            store, settings.retrain, settings.privacy.training_consent
+        ),
+        CycleState.BUILDING: BuildingStep(
+            store, clock, embedder, _sources(settings, guide), _dataset_policy(settings),
+            settings.state_dir / "datasets",
+        ),
+        CycleState.TRAINING: TrainingStep(
+            store, clock, recipe_for(settings), base_id=settings.model.base, base_dir=base_dir,
+            folder=runs, environment=environment,
+        ),
+        CycleState.EVALUATING: EvaluatingStep(store, clock, setup),
+        CycleState.GATING: GatingStep(store, clock, setup, GatePolicy()),
+        CycleState.PUBLISHING: PublishingStep(store, publisher),
+        CycleState.EXPERIMENTING: ExperimentingStep(store, clock, experiment),
+        CycleState.PROMOTING: PromotingStep(store, clock),
+    }  # fmt: skip
+    schedule = CycleSchedule(settings.retrain.schedule)
+    runner = CycleRunner(store, clock, schedule, steps, settings.slack.operators_channel)
+    return Retraining(runner=runner, publisher=publisher)
+
+
+def _dataset_policy(settings: Settings) -> DatasetPolicy:
+    return DatasetPolicy(
+        holdout_share=settings.retrain.holdout,
+        replay_share=settings.retrain.replay_share,
+        required_labels=settings.retrain.label_gate,
+    )
+
+
+def _sources(settings: Settings, guide: StyleGuide) -> DatasetSources:
+    redactor = Redactor()
+    return DatasetSources(
+        replay=replay_rows,
+        checks=DatasetChecks(
+            leftovers=lambda text: [span.type for span in redactor.find(text)],
+            style=lambda text: [
+                violation.rule for violation in guide.check(text) if violation.level == "error"
+            ],
+        ),
+        prompt=replace(DEFAULT_POLICY, context_words=settings.bot.context_words),
+        consent=settings.privacy.training_consent,
+        redaction_version=REDACTION_VERSION,
+    )
