@@ -95,13 +95,17 @@ def response(case: Case, rank: int, *, failed_before: bool) -> GateResult:
     old_enough = case.now(rank) - policy.response_age_hours * HOUR
     use = (case.delivered_rank <= rank) & (case.first_answer < old_enough)
     rated = case.rated(rank)[use].astype(np.float64)
-    p = 0.0
-    if rated.size:
-        share = threads.share[use]
-        weight = centred(threads.arm[use], share) / (share * complement(share))
-        distance = weight * (rated - rated.mean())
-        scale = math.sqrt(float(np.sum(distance**2)))
-        p = NormalDist().cdf(float(np.sum(distance)) / scale) if scale else 0.5
+    if not rated.size:
+        return GateResult(
+            gate="response",
+            passed=False,
+            reason=f"no delivered thread is older than {policy.response_age_hours:g} h",
+        )
+    share = threads.share[use]
+    weight = centred(threads.arm[use], share) / (share * complement(share))
+    distance = weight * (rated - rated.mean())
+    scale = math.sqrt(float(np.sum(distance**2)))
+    p = NormalDist().cdf(float(np.sum(distance)) / scale) if scale else 0.5
     return GateResult(
         gate="response",
         passed=p >= limit,

@@ -10,6 +10,8 @@ from typing import Any
 
 from feedback.errors import InvalidInputError
 
+STAGES = ("CANARY", "RAMP", "TEST")
+
 
 @dataclass(frozen=True, kw_only=True)
 class RampStage:
@@ -125,6 +127,12 @@ class ExperimentPolicy:
             value = getattr(self, name)
             if value is not None and not accepts(value):
                 raise InvalidInputError(f"policy {name} is {value!r}: it must be {wanted}")
+        order = [STAGES.index(stage.stage) for stage in self.ramp if stage.stage in STAGES]
+        if len(order) < len(self.ramp) or order != sorted(set(order)) or order[-1] != 2:
+            raise InvalidInputError(
+                f"policy ramp has stages {', '.join(stage.stage for stage in self.ramp)}: name "
+                f"them {', '.join(STAGES)}, in this order; only TEST is indispensable"
+            )
         for bets, weights in (("bets", "bet_weights"), ("guard_effects", "guard_weights")):
             pair = (getattr(self, bets), getattr(self, weights))
             if len(pair[0]) != len(pair[1]) or not math.isclose(sum(pair[1]), 1.0, abs_tol=1e-9):
@@ -171,15 +179,19 @@ class ExperimentPolicy:
                 f"policy must be a profile's name or an object, got {type(value).__name__}"
             )
         base = _profile(value.get("profile", "default"))
-        known = {field.name for field in fields(cls)} - {"profile"}
-        unknown = sorted(str(key) for key in value if key not in known | {"profile"})
-        if unknown:
+        if unknown := unknown_keys(value):
             raise InvalidInputError(
                 f"policy has unknown keys {', '.join(unknown)}; known are "
-                f"profile, {', '.join(sorted(known))}"
+                f"{', '.join(field.name for field in fields(cls))}"
             )
-        changes = {key: _value(key, value[key], base) for key in value if key in known}
+        changes = {key: _value(key, value[key], base) for key in value if key != "profile"}
         return replace(base, **changes)
+
+
+def unknown_keys(policy: Mapping[str, Any]) -> list[str]:
+    """Returns the keys of a policy object that name no constant."""
+    known = {field.name for field in fields(ExperimentPolicy)}
+    return sorted(str(key) for key in policy if key not in known)
 
 
 def _profile(name: object) -> ExperimentPolicy:
