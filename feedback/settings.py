@@ -42,6 +42,10 @@ class SlackSettings(_Group):
     """Base URL of the Web API; the sandbox's when it runs."""
     review_channel: str = ""
     """Channel id for review cards; empty: reviewers use the App Home and the web page."""
+    reviewers_group: str = ""
+    """Handle of the user group whose members review corrections; empty: roles are set by hand."""
+    admins_group: str = ""
+    """Handle of the user group whose members are admins, besides Slack's workspace admins."""
     operators_channel: str = ""
     """Channel id for cycle and experiment notices; empty: none are posted."""
 

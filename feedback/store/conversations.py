@@ -1,6 +1,6 @@
 """Threads with their placeholder maps, and the questions and answers in them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from feedback.domain.interaction import Arm, Interaction, InteractionState, Retr
 from feedback.store.tables.base import to_domain
 from feedback.store.tables.conversations import interactions, threads
 from feedback.store.tables.feedback import corrections
+from feedback.store.tables.knowledge import documents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +90,11 @@ class SqlConversations:
         assert stored is not None, "the row was inserted or existed in this transaction"
         return stored
 
-    async def save(self, interaction: Interaction) -> None:
-        """Replaces every column of a stored interaction, unless its question was deleted."""
+    async def save(self, interaction: Interaction) -> bool:
+        """Replaces every column of a stored interaction; False when its question was deleted."""
         values = _columns(interaction)
         del values["id"]
-        await self._connection.execute(
+        result = await self._connection.execute(
             update(interactions)
             .where(
                 interactions.c.id == interaction.id,
@@ -101,9 +102,10 @@ class SqlConversations:
             )
             .values(**values)
         )
+        return result.rowcount == 1
 
     async def mark_posted(self, interaction_id: str, answer_ts: str, at: datetime) -> None:
-        """Records where the answer stands in Slack."""
+        """Records where the answer stands in Slack, and when it got there."""
         await self._connection.execute(
             update(interactions)
             .where(
@@ -130,6 +132,17 @@ class SqlConversations:
                 interactions.c.state == InteractionState.PENDING,
             )
             .values(state=InteractionState.FAILED, error=error, answered_at=at)
+        )
+
+    async def mark_undelivered(self, interaction_id: str, error: str, at: datetime) -> None:
+        """Records that Slack will never take the answer."""
+        await self._connection.execute(
+            update(interactions)
+            .where(
+                interactions.c.id == interaction_id,
+                interactions.c.state == InteractionState.ANSWERED,
+            )
+            .values(state=InteractionState.FAILED, error=error, answered_at=at, answer_ts=None)
         )
 
     async def get(self, interaction_id: str, *, team: str) -> Interaction | None:
@@ -179,6 +192,15 @@ class SqlConversations:
             .limit(limit)
         )
         return [_interaction(row) for row in rows.mappings()]
+
+    async def sources(self, doc_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Returns `(title, uri)` of documents by id, removed ones too."""
+        rows = await self._connection.execute(
+            select(documents.c.doc_id, documents.c.title, documents.c.uri).where(
+                documents.c.doc_id.in_(doc_ids)
+            )
+        )
+        return {row.doc_id: (row.title, row.uri) for row in rows}
 
     async def resync_question(self, interaction_id: str, question: str) -> None:
         """Takes over the (redacted) edited text of a question."""

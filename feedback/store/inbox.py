@@ -119,6 +119,21 @@ class SqlInbox:
             row, {"state": "failed", "error": error, "done_at": func.clock_timestamp()}
         )
 
+    async def withdraw(self, question_key: str) -> bool:
+        """Drops a question that nobody works on yet; False when a worker has it in hand."""
+        rows = await self._connection.execute(
+            select(inbox.c.id, inbox.c.state)
+            .where(inbox.c.question_key == question_key)
+            .with_for_update()
+        )
+        row = rows.first()
+        if row is None or row.state not in OPEN:
+            return True
+        if row.state == "leased":
+            return False
+        await self.finish(row.id)
+        return True
+
     async def open_count(self) -> int:
         """Returns how many rows wait or are being worked on."""
         return int(

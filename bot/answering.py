@@ -1,0 +1,323 @@
+"""The use case: a question becomes an answer, with everything recorded that explains it."""
+
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from bot.abstain import ABSTAIN_TEXT, decide_abstain
+from bot.redacting import ThreadRedactor
+from bot.routing import Turn, TurnRouter
+from bot.slack.payloads import Question, moment_of, plain_text
+from feedback.clock import Clock
+from feedback.domain.interaction import Arm, Interaction, InteractionState, Retrieved
+from feedback.domain.knowledge import Hit, SearchResult
+from feedback.domain.rollout import AdapterRef
+from feedback.errors import (
+    ConfigurationError,
+    GenerationFailedError,
+    InvalidInputError,
+    UnderstudyError,
+)
+from feedback.ports import Generation, GenerationOptions, Message, TextGenerator
+from feedback.prompting import PROMPT_VERSION, PromptPolicy, build_messages
+from feedback.store.conversations import Thread
+from feedback.store.unit_of_work import Store, Transaction
+
+_log = logging.getLogger(__name__)
+
+OnText = Callable[[str], Awaitable[None]]
+"""Called with every new piece of text while an answer is generated."""
+
+
+class Knowledge(Protocol):
+    """Looks passages up."""
+
+    async def search(self, question: str, *, k: int, model_url: str) -> SearchResult:
+        """Returns the best passages and whether they answer the question."""
+        ...
+
+
+class Generators(Protocol):
+    """Text generators by their server."""
+
+    def at(self, url: str, served: frozenset[str]) -> TextGenerator:
+        """Returns the (cached) generator of a server that serves these adapters."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """What the guard thinks of an answer.
+
+    Attributes:
+        on_brand: 0..1.
+        grounded: Supported by the passages; None when there are none.
+    """
+
+    on_brand: float
+    grounded: bool | None
+
+
+class Guard(Protocol):
+    """Checks an answer before people see it."""
+
+    def check(self, answer: str, passages: Sequence[str]) -> Quality:
+        """Returns the answer's tone and grounding."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerSettings:
+    """How answers are made.
+
+    Attributes:
+        retrieve: Passages looked up.
+        options: Decoding.
+        prompt: Budgets of the prompt.
+    """
+
+    retrieve: int
+    options: GenerationOptions
+    prompt: PromptPolicy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A stored question, ready to be answered."""
+
+    interaction: Interaction
+    thread: Thread
+    history: Sequence[Message]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A document shown under an answer."""
+
+    title: str
+    uri: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """A stored answer that is owed to the thread, or posted already."""
+
+    interaction: Interaction
+    sources: Sequence[Source] = ()
+
+
+class Answering:
+    """Answers questions; posting is somebody else's business."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        redactor: ThreadRedactor,
+        router: TurnRouter,
+        knowledge: Knowledge,
+        generators: Generators,
+        guard: Guard,
+        settings: AnswerSettings,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._redactor = redactor
+        self._router = router
+        self._knowledge = knowledge
+        self._generators = generators
+        self._guard = guard
+        self._settings = settings
+
+    async def prepare(self, question: Question, *, bot: str) -> Prepared:
+        """Stores the redacted question once and returns it with its thread.
+
+        Raises:
+            InvalidInputError: When there is no text to answer.
+        """
+        text = plain_text(question.text, bot=bot)
+        if not text:
+            raise InvalidInputError("the message has no text; there is nothing to answer")
+        async with self._store.begin() as tx:
+            thread = await tx.conversations.open_thread(_thread_of(question))
+            redacted = self._redactor.redact(text, thread.placeholders, team=question.team)
+            if redacted.placeholders != thread.placeholders:
+                await tx.conversations.save_placeholders(thread.key, redacted.placeholders)
+            interaction = await tx.conversations.create_pending(
+                _interaction_of(question, redacted.text)
+            )
+            history = await self._history(tx, question)
+        return Prepared(interaction=interaction, thread=thread, history=history)
+
+    async def answer(self, prepared: Prepared, on_text: OnText | None = None) -> Answered:
+        """Generates the answer and returns it, not stored yet.
+
+        Args:
+            prepared: The stored question.
+            on_text: Gets the text as it is generated.
+
+        Raises:
+            RetryableError: The model server or the database is not there for the moment.
+            UnderstudyError: Nothing could answer.
+        """
+        started = time.perf_counter()
+        pending = prepared.interaction
+        turn = await self._router.turn(prepared.thread, pending.asker, at=pending.asked_at)
+        found = await self._search(pending.question, turn)
+        passages = [hit.text for hit in found.hits] if found.answerable else []
+        messages = build_messages(
+            pending.question, passages, prepared.history, self._settings.prompt
+        )
+        generation, adapter, error = await self._generate(turn, messages, on_text)
+        text = generation.text.strip()
+        quality = self._guard.check(text, [hit.text for hit in found.hits])
+        abstained = decide_abstain(found, text, grounded=quality.grounded)
+        interaction = replace(
+            pending,
+            state=InteractionState.ANSWERED,
+            answer=ABSTAIN_TEXT if abstained else text,
+            prompt_version=PROMPT_VERSION,
+            retrieved=tuple(
+                Retrieved(doc_id=hit.doc_id, score=hit.score, chunk_id=hit.chunk_id)
+                for hit in found.hits
+            ),
+            answerable=found.answerable,
+            base_model=turn.base_model,
+            adapter_id=adapter.id if adapter else None,
+            adapter_sha256=adapter.sha256 if adapter else None,
+            template_sha256=turn.template_sha256,
+            experiment_id=turn.experiment_id,
+            arm=turn.arm,
+            share=turn.share,
+            salt=turn.salt,
+            abstained=abstained,
+            grounded=quality.grounded if found.answerable else None,
+            on_brand=quality.on_brand,
+            latency_ms=(time.perf_counter() - started) * 1000,
+            prompt_tokens=generation.prompt_tokens,
+            completion_tokens=generation.completion_tokens,
+            error=error,
+            answered_at=self._clock.now(),
+        )
+        shown = () if abstained or not found.answerable else sources_of(found.hits)
+        return Answered(interaction=interaction, sources=shown)
+
+    async def resync(self, team: str, channel: str, ts: str, raw: str, *, bot: str) -> None:
+        """Takes over an edited question, redacted."""
+        async with self._store.begin() as tx:
+            interaction = await tx.conversations.by_question(team, channel, ts)
+            if interaction is None:
+                return
+            thread = await tx.conversations.lock_thread(interaction.thread_key)
+            redacted = self._redactor.redact(
+                plain_text(raw, bot=bot), thread.placeholders, team=team
+            )
+            await tx.conversations.save_placeholders(thread.key, redacted.placeholders)
+            await tx.conversations.resync_question(interaction.id, redacted.text)
+
+    async def _search(self, question: str, turn: Turn) -> SearchResult:
+        if self._settings.retrieve == 0:
+            return SearchResult()
+        try:
+            return await self._knowledge.search(
+                question, k=self._settings.retrieve, model_url=turn.url
+            )
+        except ConfigurationError as exc:
+            # An index of another embedder is an operator's problem, not the asker's.
+            _log.error("answering without documents: %s", exc)
+            return SearchResult()
+
+    async def _generate(
+        self, turn: Turn, messages: Sequence[Message], on_text: OnText | None
+    ) -> tuple[Generation, AdapterRef | None, str | None]:
+        """Returns the generation, the adapter that made it, and what went wrong on the way."""
+        try:
+            return await self._one(turn, turn.adapter, messages, on_text), turn.adapter, turn.error
+        except UnderstudyError as exc:
+            challenged = turn.arm is Arm.CHALLENGER and turn.adapter != turn.fallback
+            if not challenged:
+                raise
+            _log.warning("the challenger failed, the champion answers: %s", exc)
+            error = type(exc).__name__
+        return await self._one(turn, turn.fallback, messages, on_text), turn.fallback, error
+
+    async def _one(
+        self,
+        turn: Turn,
+        adapter: AdapterRef | None,
+        messages: Sequence[Message],
+        on_text: OnText | None,
+    ) -> Generation:
+        generator = self._generators.at(turn.url, turn.served)
+        name = adapter.id if adapter else None
+        options = self._settings.options
+        if on_text is None:
+            return _nonempty(await generator.chat(messages, adapter=name, options=options))
+        finished: Generation | None = None
+        async for piece in generator.stream(messages, adapter=name, options=options):
+            if isinstance(piece, Generation):
+                finished = piece
+            else:
+                await on_text(piece)
+        if finished is None:
+            raise GenerationFailedError("the stream ended without its final event")
+        return _nonempty(finished)
+
+    async def _history(self, tx: Transaction, question: Question) -> list[Message]:
+        if question.ts == question.thread_ts or self._settings.prompt.history_messages == 0:
+            return []
+        earlier = await tx.conversations.history(
+            question.thread_key,
+            before=question.ts,
+            limit=self._settings.prompt.history_messages // 2 + 1,
+        )
+        return [
+            message
+            for turn in earlier
+            for message in (
+                Message(role="user", content=turn.question),
+                Message(role="assistant", content=turn.answer or ""),
+            )
+        ]
+
+
+def sources_of(hits: Sequence[Hit], limit: int = 3) -> tuple[Source, ...]:
+    """Returns the distinct documents of the best hits, best first."""
+    seen: Mapping[str, Hit] = {hit.doc_id: hit for hit in reversed(hits)}
+    kept = list(dict.fromkeys(hit.doc_id for hit in hits))[:limit]
+    return tuple(Source(title=seen[doc].title, uri=seen[doc].uri) for doc in kept)
+
+
+def _nonempty(generation: Generation) -> Generation:
+    if not generation.text.strip():
+        raise GenerationFailedError("the model answered with an empty text")
+    return generation
+
+
+def _thread_of(question: Question) -> Thread:
+    nothing: Mapping[str, Any] = {}
+    return Thread(
+        key=question.thread_key,
+        team=question.team,
+        channel=question.channel,
+        thread_ts=question.thread_ts,
+        started_by=question.user,
+        started_at=moment_of(question.ts),
+        placeholders=nothing,
+    )
+
+
+def _interaction_of(question: Question, text: str) -> Interaction:
+    return Interaction(
+        id=f"i-{uuid.uuid4().hex}",
+        thread_key=question.thread_key,
+        team=question.team,
+        channel=question.channel,
+        question_ts=question.ts,
+        asker=question.user,
+        asked_at=question.asked_at,
+        question=text,
+    )

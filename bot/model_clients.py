@@ -1,0 +1,54 @@
+"""Connections to model servers, one per server: publishing moves the bot from one to another."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
+
+from feedback.ports import TextGenerator
+from feedback.serving.embed import HttpEmbedder
+from feedback.serving.tgi import TgiTextGenerator
+
+K = TypeVar("K")
+V = TypeVar("V", TgiTextGenerator, HttpEmbedder)
+
+_KEPT = 8
+"""More than blue and green of a few publishes: what falls out is long idle."""
+
+
+class ModelClients:
+    """Generators and embedders by server, made at first use.
+
+    Args:
+        api_key: The text server's API key.
+    """
+
+    def __init__(self, *, api_key: str) -> None:
+        self._api_key = api_key
+        self._generators: OrderedDict[tuple[str, frozenset[str]], TgiTextGenerator] = OrderedDict()
+        self._embedders: OrderedDict[str, HttpEmbedder] = OrderedDict()
+        self._idle: list[TgiTextGenerator | HttpEmbedder] = []
+
+    def at(self, url: str, served: frozenset[str]) -> TextGenerator:
+        """Returns the generator of a server that serves these adapters."""
+        return self._of(
+            self._generators,
+            (url, served),
+            lambda: TgiTextGenerator(url, adapters=served, token=self._api_key),
+        )
+
+    def embedder(self, url: str) -> HttpEmbedder:
+        """Returns the embedder of a server."""
+        return self._of(self._embedders, url, lambda: HttpEmbedder(url))
+
+    def _of(self, cache: OrderedDict[K, V], key: K, make: Callable[[], V]) -> V:
+        if key not in cache:
+            cache[key] = make()
+            if len(cache) > _KEPT:
+                self._idle.append(cache.popitem(last=False)[1])
+        cache.move_to_end(key)
+        return cache[key]
+
+    async def aclose(self) -> None:
+        """Closes every connection."""
+        for client in (*self._generators.values(), *self._embedders.values(), *self._idle):
+            await client.aclose()

@@ -1,0 +1,239 @@
+"""Puts the bot together and runs it in Socket Mode until it is told to stop."""
+
+import asyncio
+import logging
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+
+from bot.answering import Answering, AnswerSettings, Generators, Guard, Knowledge
+from bot.correcting import CorrectionDesk
+from bot.notices import Notices
+from bot.redacting import ThreadRedactor
+from bot.routing import TurnRouter
+from bot.slack.api import SlackApi, make_client
+from bot.slack.app import build_app
+from bot.slack.asking import Asking, TellPrivately
+from bot.slack.directory import Directory
+from bot.slack.events import EventHandler, EventParts
+from bot.slack.home import HomePages
+from bot.slack.inbox_gate import InboxGate
+from bot.slack.late import LateInteractions
+from bot.slack.listeners import ListenerParts, Listeners
+from bot.slack.payloads import Identity
+from bot.slack.posting import Poster
+from bot.voting import VotingDesk
+from bot.worker import InboxWorkers, WorkerSettings
+from feedback.clock import Clock
+from feedback.errors import ConfigurationError, RetryableError
+from feedback.ports import GenerationOptions
+from feedback.prompting import PromptPolicy
+from feedback.settings import Settings
+from feedback.store.unit_of_work import Store
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outside:
+    """What the bot needs besides Slack; chosen by the composition root."""
+
+    store: Store
+    clock: Clock
+    knowledge: Knowledge
+    generators: Generators
+    guard: Guard
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bot:
+    """A bot that is put together; `running` sets it to work."""
+
+    app: AsyncApp
+    api: SlackApi
+    identity: Identity
+    workers: InboxWorkers
+    notices: Notices
+    directory: Directory
+
+
+@asynccontextmanager
+async def assembled(settings: Settings, outside: Outside) -> AsyncIterator[Bot]:
+    """Puts a bot together for the workspace of the token.
+
+    Raises:
+        ConfigurationError: When the token is missing.
+        UnauthorizedError: When Slack refuses the token.
+        RetryableError: When Slack cannot be reached.
+    """
+    slack = settings.slack
+    if slack.bot_token is None:
+        raise ConfigurationError(
+            "SLACK_BOT_TOKEN is not set; set it, or start `understudy up` for a local workspace"
+        )
+    async with aiohttp.ClientSession() as session:
+        api = SlackApi(
+            make_client(slack.bot_token.get_secret_value(), slack.api_url, session=session)
+        )
+        identity = await api.identity()
+        yield _assemble(settings, outside, api, identity)
+
+
+def _assemble(settings: Settings, outside: Outside, api: SlackApi, identity: Identity) -> Bot:
+    store, clock, slack = outside.store, outside.clock, settings.slack
+    key = settings.privacy.pseudonym_key.get_secret_value().encode()
+    redactor = ThreadRedactor(key, bot=identity.user_id)
+    voting = VotingDesk(store, clock, redactor)
+    corrections = CorrectionDesk(store, clock, redactor)
+    notices = Notices(store, api, review_channel=slack.review_channel)
+    answering = _answering(settings, outside, redactor)
+    asking = Asking(
+        store,
+        clock,
+        answering,
+        Poster(api, stream_channels=settings.bot.stream_channels),
+        identity,
+        lease_s=settings.bot.lease_s,
+        tell=_private_teller(api),
+    )
+    handler = EventHandler(
+        EventParts(
+            store=store,
+            api=api,
+            bot=identity,
+            asking=asking,
+            answering=answering,
+            voting=voting,
+            home=HomePages(store, api, label_gate=settings.retrain.label_gate),
+            late=LateInteractions(voting, corrections, effects_owed=notices.wake),
+        )
+    )
+    workers = InboxWorkers(
+        store,
+        handler.handle,
+        handler.give_up,
+        WorkerSettings(
+            name=f"bot-{os.getpid()}-{secrets.token_hex(4)}",
+            workers=settings.bot.workers,
+            lease_s=settings.bot.lease_s,
+            max_attempts=settings.bot.max_attempts,
+        ),
+    )
+    listeners = Listeners(
+        ListenerParts(
+            store=store,
+            api=api,
+            voting=voting,
+            corrections=corrections,
+            effects_owed=notices.wake,
+        )
+    )
+    gate = InboxGate(store, clock, identity, workers.wake)
+    return Bot(
+        app=build_app(api.client, gate, listeners),
+        api=api,
+        identity=identity,
+        workers=workers,
+        notices=notices,
+        directory=Directory(
+            store,
+            clock,
+            api,
+            redactor,
+            team=identity.team,
+            reviewers=slack.reviewers_group,
+            admins=slack.admins_group,
+        ),
+    )
+
+
+def _answering(settings: Settings, outside: Outside, redactor: ThreadRedactor) -> Answering:
+    model = settings.model
+    return Answering(
+        outside.store,
+        outside.clock,
+        redactor,
+        TurnRouter(outside.store, url=model.url, base_model=model.base),
+        outside.knowledge,
+        outside.generators,
+        outside.guard,
+        AnswerSettings(
+            retrieve=settings.bot.retrieve,
+            options=GenerationOptions(max_tokens=model.max_tokens, timeout_s=model.timeout_s),
+            prompt=PromptPolicy(context_words=settings.bot.context_words),
+        ),
+    )
+
+
+@asynccontextmanager
+async def running(bot: Bot, *, app_token: str) -> AsyncIterator[None]:
+    """Works on the inbox and the outbox, connected by Socket Mode, until the block ends."""
+    await bot.directory.sync()
+    stop = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        tasks = [
+            asyncio.create_task(bot.workers.run(stop), name="inbox-workers"),
+            asyncio.create_task(bot.notices.run(stop), name="outbox"),
+            asyncio.create_task(bot.directory.keep(stop), name="directory"),
+        ]
+
+        async def finish() -> None:
+            stop.set()
+            bot.notices.wake()
+            await asyncio.gather(*tasks)
+
+        stack.push_async_callback(finish)
+        handler = AsyncSocketModeHandler(bot.app, app_token)
+        await handler.connect_async()  # type: ignore[no-untyped-call]
+        stack.push_async_callback(handler.close_async)
+        yield
+
+
+async def run(
+    settings: Settings,
+    outside: Outside,
+    stop: asyncio.Event,
+    *,
+    ready: Callable[[Identity], None] = lambda _: None,
+) -> None:
+    """Runs the bot until `stop` is set; waits for a Slack that is not there yet.
+
+    Raises:
+        ConfigurationError: When a token is missing or refused.
+    """
+    if settings.slack.app_token is None:
+        raise ConfigurationError(
+            "SLACK_APP_TOKEN is not set; Socket Mode needs an xapp- token with connections:write"
+        )
+    token = settings.slack.app_token.get_secret_value()
+    delay_s = 0.5
+    while not stop.is_set():
+        try:
+            async with assembled(settings, outside) as bot, running(bot, app_token=token):
+                ready(bot.identity)
+                await stop.wait()
+        except RetryableError as exc:
+            _log.warning("Slack or the database is not there yet: %s", exc)
+            await _wait(stop, delay_s)
+            delay_s = min(30.0, delay_s * 2)
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return
+
+
+def _private_teller(api: SlackApi) -> TellPrivately:
+    async def tell(user: str, text: str) -> None:
+        await api.post(await api.open_dm(user), text)
+
+    return tell

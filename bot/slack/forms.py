@@ -1,0 +1,210 @@
+"""Reads what people clicked and typed. Everything in a payload is untrusted until re-read."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot.correcting import Click, Proposal
+from bot.slack.payloads import team_of
+from bot.slack.views.corrections import POST_OPTION
+from bot.voting import Act
+from feedback.domain.interaction import Rating, Reason
+from feedback.errors import InvalidInputError
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivered:
+    """An interactive payload with what the inbox knows of it.
+
+    Attributes:
+        received_ts: When it arrived, for payloads that carry no time.
+        delivery_id: Inbox row to close with the effect; None when a worker applies it.
+    """
+
+    body: Json
+    event_id: str
+    received_ts: float
+    delivery_id: int | None = None
+
+    @property
+    def team(self) -> str:
+        """The clicking person's workspace."""
+        return team_of(self.body)
+
+    @property
+    def user(self) -> str:
+        """Who acted."""
+        return str(self.body["user"]["id"])
+
+    @property
+    def channel(self) -> str | None:
+        """Where the clicked message stands; None in views."""
+        channel = self.body.get("channel") or {}
+        return channel.get("id")
+
+    @property
+    def thread_ts(self) -> str | None:
+        """Root of the clicked message's thread."""
+        message = self.body.get("message") or {}
+        return message.get("thread_ts") or message.get("ts")
+
+    def act(self) -> Act:
+        """Returns this payload as an act of voting."""
+        action_ts = (self.body.get("actions") or [{}])[0].get("action_ts")
+        return Act(
+            team=self.team,
+            user=self.user,
+            event_id=self.event_id,
+            event_ts=float(action_ts or self.received_ts),
+            delivery_id=self.delivery_id,
+        )
+
+
+def vote_of(delivered: Delivered) -> tuple[str, Rating]:
+    """Returns `(interaction id, rating)` of a click on the feedback buttons.
+
+    Raises:
+        InvalidInputError: When the value is not one of ours.
+    """
+    value = _value(delivered)
+    sign = value.get("s")
+    if sign not in {1, -1}:
+        raise InvalidInputError(f"feedback value {value!r} has no sign 1 or -1")
+    return _id(value, "i"), Rating.UP if sign == 1 else Rating.DOWN
+
+
+def answer_of(delivered: Delivered) -> str:
+    """Returns the interaction id of a click on "Correct".
+
+    Raises:
+        InvalidInputError: When the value is not one of ours.
+    """
+    return _id(_value(delivered), "i")
+
+
+def click_of(delivered: Delivered) -> Click:
+    """Returns a click on a review card.
+
+    Raises:
+        InvalidInputError: When the value is not one of ours.
+    """
+    return _click(delivered, _value(delivered))
+
+
+def reasons_of(delivered: Delivered) -> tuple[str, list[Reason], str]:
+    """Returns `(interaction id, reasons, comment)` of the submitted reason modal.
+
+    Raises:
+        InvalidInputError: When the form is not one of ours.
+    """
+    tone = _option(delivered, "tone")
+    reasons = _reasons(_options(delivered, "reasons"))
+    if tone not in {None, "fine"}:
+        reasons += _reasons([str(tone)])
+    return _id(_private(delivered), "i"), reasons, _text(delivered, "comment")
+
+
+def proposal_of(delivered: Delivered) -> Proposal:
+    """Returns the submitted correction form.
+
+    Raises:
+        InvalidInputError: When the form is not one of ours.
+    """
+    ids = _private(delivered)
+    return Proposal(
+        team=delivered.team,
+        author=delivered.user,
+        interaction_id=_id(ids, "i"),
+        question=_text(delivered, "question"),
+        answer=_text(delivered, "answer"),
+        reasons=_reasons(_options(delivered, "reasons")),
+        taught=bool(ids.get("t")),
+        post_in_thread=POST_OPTION in _options(delivered, "post"),
+    )
+
+
+def draft_of(delivered: Delivered) -> str:
+    """Returns the correction id of the submitted confirmation.
+
+    Raises:
+        InvalidInputError: When the form is not one of ours.
+    """
+    return _id(_private(delivered), "c")
+
+
+def edit_of(delivered: Delivered) -> tuple[Click, str]:
+    """Returns a reviewer's submitted edit.
+
+    Raises:
+        InvalidInputError: When the form is not one of ours.
+    """
+    return _click(delivered, _private(delivered)), _text(delivered, "answer")
+
+
+def _click(delivered: Delivered, value: Json) -> Click:
+    version = value.get("v")
+    if not isinstance(version, int):
+        raise InvalidInputError(f"review value {value!r} has no version")
+    return Click(
+        team=delivered.team,
+        user=delivered.user,
+        correction_id=_id(value, "c"),
+        row_version=version,
+        delivery_id=delivered.delivery_id,
+    )
+
+
+def _value(delivered: Delivered) -> dict[str, Any]:
+    actions = delivered.body.get("actions") or [{}]
+    return _object(actions[0].get("value"))
+
+
+def _private(delivered: Delivered) -> dict[str, Any]:
+    return _object(delivered.body["view"].get("private_metadata"))
+
+
+def _object(text: object) -> dict[str, Any]:
+    try:
+        value = json.loads(str(text))
+    except ValueError as exc:
+        raise InvalidInputError(f"value {text!r} is not one of ours") from exc
+    if not isinstance(value, dict):
+        raise InvalidInputError(f"value {text!r} is not one of ours")
+    return value
+
+
+def _id(value: Json, key: str) -> str:
+    found = value.get(key)
+    if not isinstance(found, str) or not found:
+        raise InvalidInputError(f"value {dict(value)!r} has no id {key!r}")
+    return found
+
+
+def _element(delivered: Delivered, block: str) -> dict[str, Any]:
+    values = (delivered.body["view"].get("state") or {}).get("values") or {}
+    element: dict[str, Any] = (values.get(block) or {}).get("value") or {}
+    return element
+
+
+def _text(delivered: Delivered, block: str) -> str:
+    return str(_element(delivered, block).get("value") or "").strip()
+
+
+def _options(delivered: Delivered, block: str) -> list[str]:
+    chosen = _element(delivered, block).get("selected_options") or []
+    return [str(option["value"]) for option in chosen]
+
+
+def _option(delivered: Delivered, block: str) -> str | None:
+    chosen = _element(delivered, block).get("selected_option")
+    return str(chosen["value"]) if chosen else None
+
+
+def _reasons(values: list[str]) -> list[Reason]:
+    try:
+        return [Reason(value) for value in values]
+    except ValueError as exc:
+        raise InvalidInputError(f"{exc}; the form is not one of ours") from exc

@@ -1,0 +1,303 @@
+"""Reads what Slack delivers: which deliveries to store, and what the stored ones mean. Pure."""
+
+import hashlib
+import html
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from feedback.domain.delivery import Delivery
+from feedback.domain.interaction import Rating
+
+Json = Mapping[str, Any]
+
+INTERACTIVE = frozenset(
+    ["block_actions", "view_submission", "view_closed", "message_action", "shortcut"]
+)
+QUESTION_SUBTYPES = frozenset([None, "file_share", "thread_broadcast"])
+"""Subtypes of first-time messages that a person may ask with."""
+
+LISTENER_GRACE_S = 10.0
+"""Seconds that a listener has to handle an interaction before a worker takes over."""
+
+_SPECIAL = re.compile(r"<([@#!]?)([^<>|]+)(?:\|([^<>]*))?>")
+_SPACE = re.compile(r"[ \t]+")
+_SKIN_TONE = re.compile(r"::skin-tone-\d$")
+_THUMBS = {
+    "+1": Rating.UP,
+    "thumbsup": Rating.UP,
+    "-1": Rating.DOWN,
+    "thumbsdown": Rating.DOWN,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Who the bot is in a workspace."""
+
+    team: str
+    user_id: str
+    bot_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A message of a person.
+
+    Attributes:
+        thread_ts: Root of its thread; its own ts when it starts one.
+        text: As Slack wrote it.
+        direct: In a direct message with the bot.
+        mentioned: It names the bot.
+        names_others: It names somebody else and not the bot.
+    """
+
+    team: str
+    channel: str
+    ts: str
+    thread_ts: str
+    user: str
+    text: str
+    direct: bool
+    mentioned: bool
+    names_others: bool
+
+    @property
+    def thread_key(self) -> str:
+        """Identity of the conversation."""
+        return f"{self.team}:{self.channel}:{self.thread_ts}"
+
+    @property
+    def asked_at(self) -> datetime:
+        """When it was asked, by Slack's clock."""
+        return moment_of(self.ts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditedMessage:
+    """A message whose text changed."""
+
+    team: str
+    channel: str
+    ts: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeletedMessage:
+    """A message that is gone."""
+
+    team: str
+    channel: str
+    ts: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thumb:
+    """A thumb reaction that came or went."""
+
+    team: str
+    channel: str
+    ts: str
+    user: str
+    rating: Rating
+    added: bool
+    event_ts: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class HomeOpened:
+    """A person looks at the App Home."""
+
+    team: str
+    user: str
+    tab: str
+
+
+Event = Question | EditedMessage | DeletedMessage | Thumb | HomeOpened
+
+
+def moment_of(ts: str) -> datetime:
+    """Returns a Slack timestamp as an aware datetime."""
+    return datetime.fromtimestamp(float(ts), UTC)
+
+
+def team_of(body: Json) -> str:
+    """Returns the workspace a delivery belongs to, empty when it does not say."""
+    team = body.get("team_id")
+    if not team:
+        nested = body.get("team") or body.get("user") or {}
+        team = nested.get("id" if "team" in body else "team_id") if isinstance(nested, dict) else ""
+    return str(team or "")
+
+
+def is_own(body: Json, bot: Identity) -> bool:
+    """Whether an event only reports what the bot itself did."""
+    event = body.get("event")
+    if not isinstance(event, dict):
+        return False
+    authorizations = body.get("authorizations") or [{}]
+    ours = {bot.user_id, str(authorizations[0].get("user_id") or bot.user_id)}
+    inner = event.get("message") or event.get("previous_message") or event
+    if inner.get("bot_id") and inner["bot_id"] == bot.bot_id:
+        return True
+    return event.get("user", inner.get("user")) in ours
+
+
+def to_delivery(body: Json, received_ts: float) -> Delivery:
+    """Returns the row to store for anything Slack may send.
+
+    Args:
+        body: The payload as parsed by Bolt.
+        received_ts: Now, in seconds since the epoch.
+    """
+    clean = _storable(body)
+    payload = {"body": clean, "received": received_ts}
+    kind = str(clean.get("type") or ("command" if "command" in clean else ""))
+    if kind == "event_callback":
+        return _event_delivery(clean, payload)
+    if kind in INTERACTIVE or kind == "command":
+        return Delivery(
+            event_id=_digest(clean), type=kind, payload=payload, defer_s=LISTENER_GRACE_S
+        )
+    if kind == "app_rate_limited":
+        return Delivery(event_id=_digest(clean), type=kind, payload=payload)
+    return Delivery(event_id=_digest(clean), type="unparsed", payload=payload, parsed=False)
+
+
+def parse(payload: Json) -> Event | None:
+    """Returns what a stored event means, None when it concerns nobody here."""
+    body = payload["body"]
+    event = body["event"]
+    team = team_of(body)
+    kind = event["type"]
+    if kind in {"message", "app_mention"}:
+        return _message(event, team, body)
+    if kind in {"reaction_added", "reaction_removed"}:
+        return _thumb(event, team)
+    if kind == "app_home_opened":
+        return HomeOpened(team=team, user=event["user"], tab=event.get("tab", "home"))
+    return None
+
+
+def plain_text(text: str, *, bot: str) -> str:
+    """Returns Slack's mark-up as plain text: the bot's mention dropped, links and entities open.
+
+    Mentions of other people stay as they are, for the redactor to replace.
+    """
+
+    def show(match: re.Match[str]) -> str:
+        sign, target, label = match.groups()
+        if sign == "@":
+            return "" if target == bot else f"<@{target}>"
+        if sign == "#":
+            return f"#{label or target}"
+        if sign == "!":
+            return f"@{label or target.partition('^')[0]}"
+        address = target.removeprefix("mailto:").removeprefix("tel:")
+        return address if label in {None, "", address, target} else f"{label} ({address})"
+
+    shown = html.unescape(_SPECIAL.sub(show, text))
+    lines = (_SPACE.sub(" ", line).strip() for line in shown.splitlines())
+    return "\n".join(lines).strip()
+
+
+def _event_delivery(body: Json, payload: Json) -> Delivery:
+    event = body.get("event")
+    event_id = body.get("event_id")
+    if not isinstance(event, dict) or not event.get("type") or not event_id:
+        return Delivery(event_id=_digest(body), type="unparsed", payload=payload, parsed=False)
+    if event["type"] not in {"message", "app_mention"}:
+        return Delivery(event_id=str(event_id), type=event["type"], payload=payload)
+    inner = event.get("message") or event.get("previous_message") or event
+    ts, channel = inner.get("ts"), event.get("channel")
+    if not ts or not channel:
+        return Delivery(event_id=str(event_id), type="unparsed", payload=payload, parsed=False)
+    team = team_of(body)
+    first_time = event.get("subtype") in QUESTION_SUBTYPES
+    # A deletion overtakes its own question, so that nothing deleted gets answered.
+    in_order = event.get("subtype") != "message_deleted"
+    return Delivery(
+        event_id=str(event_id),
+        type=event["type"],
+        payload=payload,
+        question_key=f"{team}:{channel}:{ts}" if first_time else None,
+        thread_key=f"{team}:{channel}:{inner.get('thread_ts') or ts}" if in_order else None,
+    )
+
+
+def _message(event: Json, team: str, body: Json) -> Event | None:
+    channel = str(event["channel"])
+    subtype = event.get("subtype")
+    if subtype == "message_deleted":
+        return DeletedMessage(team=team, channel=channel, ts=str(event["deleted_ts"]))
+    if subtype == "message_changed":
+        message, previous = event["message"], event.get("previous_message") or {}
+        ts = str(message["ts"])
+        if message.get("subtype") == "tombstone":
+            return DeletedMessage(team=team, channel=channel, ts=ts)
+        if message.get("text", "") == previous.get("text"):
+            return None  # an unfurled link or a new reaction, not an edit
+        return EditedMessage(team=team, channel=channel, ts=ts, text=message.get("text", ""))
+    if subtype not in QUESTION_SUBTYPES or event.get("bot_id") or not event.get("user"):
+        return None
+    authorizations = body.get("authorizations") or [{}]
+    bot = str(authorizations[0].get("user_id") or "")
+    text = str(event.get("text") or "")
+    mentions = set(re.findall(r"<@([UW][A-Z0-9]+)", text))
+    mentioned = event["type"] == "app_mention" or bot in mentions
+    return Question(
+        team=team,
+        channel=channel,
+        ts=str(event["ts"]),
+        thread_ts=str(event.get("thread_ts") or event["ts"]),
+        user=str(event["user"]),
+        text=text,
+        direct=event.get("channel_type") == "im" or channel.startswith("D"),
+        mentioned=mentioned,
+        names_others=bool(mentions - {bot}) and not mentioned,
+    )
+
+
+def _thumb(event: Json, team: str) -> Thumb | None:
+    rating = _THUMBS.get(_SKIN_TONE.sub("", event.get("reaction", "")))
+    item = event.get("item") or {}
+    if rating is None or item.get("type") != "message":
+        return None
+    return Thumb(
+        team=team,
+        channel=item["channel"],
+        ts=item["ts"],
+        user=event["user"],
+        rating=rating,
+        added=event["type"] == "reaction_added",
+        event_ts=float(event["event_ts"]),
+    )
+
+
+def _digest(body: Json) -> str:
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _storable(body: Json) -> dict[str, Any]:
+    """Returns the payload without Slack's verification token and what JSONB cannot hold."""
+    kept = {key: value for key, value in body.items() if key != "token"}
+    text = json.dumps(kept)
+    if "\\u0000" in text or "\\ud" in text:
+        return {key: _clean(value) for key, value in kept.items()}
+    return kept
+
+
+def _clean(value: Any) -> Any:  # noqa: ANN401  (JSON holds anything)
+    if isinstance(value, str):
+        shown = value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        return shown.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    return value

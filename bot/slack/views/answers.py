@@ -1,0 +1,149 @@
+"""The answer with its sources and buttons, and the modal that asks what was wrong."""
+
+import re
+from collections.abc import Sequence
+
+from bot.answering import Source
+from bot.slack.views.blocks import (
+    ANSWER_CHARS,
+    Block,
+    button,
+    checkboxes,
+    clip,
+    compact,
+    context,
+    escape,
+    modal,
+    plain,
+    radio,
+    text_input,
+)
+from feedback.domain.interaction import TONE_REASONS, Reason
+
+VOTE_ACTION = "answer_feedback"
+CORRECT_ACTION = "answer_correct"
+REASON_MODAL = "reason_modal"
+
+REASON_LABELS = {
+    Reason.WRONG_FACT: "A fact is wrong",
+    Reason.MISSING_INFORMATION: "Information is missing",
+    Reason.OUTDATED: "It is outdated",
+    Reason.MADE_UP: "It is made up",
+    Reason.REFUSED: "It refused although it should answer",
+    Reason.UNSAFE: "Unsafe, or shows personal data",
+    Reason.FORMAT: "Hard to read",
+    Reason.TOO_COLD: "Too cold",
+    Reason.TOO_WORDY: "Too wordy",
+    Reason.OFF_BRAND: "Does not sound like us",
+}
+
+_BREAKS = tuple(re.compile(pattern) for pattern in (r"\n\s*\n", r"\n", r"(?<=[.!?])\s", r"\s"))
+
+
+def answer_parts(text: str, limit: int = ANSWER_CHARS) -> list[str]:
+    """Splits a long answer where it hurts least; nothing is lost but white space at the cuts."""
+    parts = []
+    rest = text.strip()
+    while len(rest) > limit:
+        cut = _cut(rest, limit)
+        parts.append(rest[:cut].rstrip())
+        rest = rest[cut:].lstrip()
+    return [*parts, rest]
+
+
+def answer_blocks(
+    interaction_id: str, text: str, sources: Sequence[Source], *, buttons: bool = True
+) -> list[Block]:
+    """Returns one answer as people see it.
+
+    Args:
+        interaction_id: Opaque; the only thing about the answer that Slack gets to know.
+        text: One part of an answer, as the model wrote it.
+        sources: Documents to name.
+        buttons: Whether people may vote and correct here.
+    """
+    return [
+        {"type": "markdown", "text": escape(text)},
+        *tail_blocks(interaction_id, sources, buttons=buttons),
+    ]
+
+
+def tail_blocks(
+    interaction_id: str, sources: Sequence[Source], *, buttons: bool = True
+) -> list[Block]:
+    """Returns what stands below the text of an answer."""
+    blocks = []
+    if sources:
+        links = [_link(source) for source in sources]
+        blocks.append(context("Sources: " + " \N{MIDDLE DOT} ".join(links)))
+    if buttons:
+        blocks.append(_vote_buttons(interaction_id))
+        blocks.append(
+            {
+                "type": "actions",
+                "elements": [button("Correct", CORRECT_ACTION, {"i": interaction_id})],
+            }
+        )
+    return blocks
+
+
+def reason_modal(interaction_id: str) -> Block:
+    """Returns the modal that opens on a thumb down; closing it still leaves the vote."""
+    content = [(r.value, label) for r, label in REASON_LABELS.items() if r not in TONE_REASONS]
+    tone = [(r.value, label) for r, label in REASON_LABELS.items() if r in TONE_REASONS]
+    return modal(
+        REASON_MODAL,
+        "What was wrong?",
+        [
+            checkboxes("reasons", "The content", content),
+            radio("tone", "The tone", [("fine", "The tone was fine"), *tone]),
+            text_input("comment", "Anything else?", optional=True),
+        ],
+        submit="Send",
+        ids={"i": interaction_id},
+    )
+
+
+def apology(incident: str) -> str:
+    """Returns what people read when a question has to be given up."""
+    return (
+        "Sorry, I could not answer this just now. Please ask again later, "
+        f"or mention incident {incident} to an operator."
+    )
+
+
+def _vote_buttons(interaction_id: str) -> Block:
+    def side(label: str, sign: int, spoken: str) -> Block:
+        return {
+            "text": plain(label),
+            "value": compact({"i": interaction_id, "s": sign}),
+            "accessibility_label": spoken,
+        }
+
+    return {
+        "type": "context_actions",
+        "elements": [
+            {
+                "type": "feedback_buttons",
+                "action_id": VOTE_ACTION,
+                "positive_button": side("Good answer", 1, "Mark this answer as good"),
+                "negative_button": side("Bad answer", -1, "Mark this answer as bad"),
+            }
+        ],
+    }
+
+
+def _link(source: Source) -> str:
+    title = escape(clip(source.title, 150))
+    if source.uri.startswith(("https://", "http://")):
+        address = escape(source.uri).replace("|", "%7C")
+        return f"<{address}|{title.replace('|', '/')}>"
+    return title
+
+
+def _cut(text: str, limit: int) -> int:
+    for pattern in _BREAKS:
+        ends = [m.end() for m in pattern.finditer(text, limit // 2, limit + 1) if m.end() <= limit]
+        if ends:
+            return ends[-1]
+    return limit

@@ -1,0 +1,125 @@
+"""The use case: what people think of an answer is kept, whatever way they say it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.redacting import ThreadRedactor
+from feedback.clock import Clock
+from feedback.domain.interaction import Interaction, Rating, Reason
+from feedback.domain.vote import Vote, VoteEvent, VoteSource
+from feedback.errors import NotFoundError
+from feedback.store.unit_of_work import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """Who voted, in which delivery.
+
+    Attributes:
+        event_id: Identity of the delivery.
+        event_ts: When the person acted, seconds since the epoch.
+        delivery_id: Inbox row to close with the vote; None when a worker closes it.
+    """
+
+    team: str
+    user: str
+    event_id: str
+    event_ts: float
+    delivery_id: int | None = None
+
+
+class VotingDesk:
+    """Records votes; every method may be repeated with the same act."""
+
+    def __init__(self, store: Store, clock: Clock, redactor: ThreadRedactor) -> None:
+        self._store = store
+        self._clock = clock
+        self._redactor = redactor
+
+    async def click(self, act: Act, interaction_id: str, rating: Rating) -> Vote | None:
+        """Records a click on a feedback button; None when it was recorded before.
+
+        Raises:
+            NotFoundError: When the answer is not one of that workspace.
+        """
+        async with self._store.begin() as tx:
+            interaction = await tx.conversations.get(interaction_id, team=act.team)
+            if interaction is None:
+                raise NotFoundError(f"answer {interaction_id!r} does not exist in {act.team!r}")
+            event = _event(act, interaction.id, rating, VoteSource.BUTTON)
+            vote = await tx.votes.record(event, at=self._clock.now())
+            if act.delivery_id is not None:
+                await tx.inbox.finish(act.delivery_id)
+        return vote
+
+    async def explain(
+        self, act: Act, interaction_id: str, reasons: Sequence[Reason], comment: str
+    ) -> Vote | None:
+        """Records why an answer is bad; the free text is redacted first.
+
+        Raises:
+            NotFoundError: When the answer is not one of that workspace.
+        """
+        async with self._store.begin() as tx:
+            interaction = await tx.conversations.get(interaction_id, team=act.team)
+            if interaction is None:
+                raise NotFoundError(f"answer {interaction_id!r} does not exist in {act.team!r}")
+            safe = comment
+            if comment:
+                thread = await tx.conversations.lock_thread(interaction.thread_key)
+                redacted = self._redactor.redact(comment, thread.placeholders, team=act.team)
+                await tx.conversations.save_placeholders(thread.key, redacted.placeholders)
+                safe = redacted.text
+            event = _event(
+                act, interaction.id, Rating.DOWN, VoteSource.MODAL, reasons=reasons, comment=safe
+            )
+            vote = await tx.votes.record(event, at=self._clock.now())
+            if act.delivery_id is not None:
+                await tx.inbox.finish(act.delivery_id)
+        return vote
+
+    async def react(
+        self, act: Act, channel: str, ts: str, rating: Rating, *, added: bool
+    ) -> Vote | None:
+        """Records a thumb reaction; None when the message is no answer, or a repetition."""
+        async with self._store.begin() as tx:
+            interaction = await tx.conversations.by_answer(act.team, channel, ts)
+            if interaction is None:
+                return None
+            event = _event(act, interaction.id, rating, VoteSource.REACTION, added=added)
+            return await tx.votes.record(event, at=self._clock.now())
+
+    async def interaction(self, team: str, interaction_id: str) -> Interaction:
+        """Returns the answer a click is about.
+
+        Raises:
+            NotFoundError: When it is not one of that workspace.
+        """
+        async with self._store.begin() as tx:
+            found = await tx.conversations.get(interaction_id, team=team)
+        if found is None:
+            raise NotFoundError(f"answer {interaction_id!r} does not exist in {team!r}")
+        return found
+
+
+def _event(
+    act: Act,
+    interaction_id: str,
+    rating: Rating,
+    source: VoteSource,
+    *,
+    added: bool = True,
+    reasons: Sequence[Reason] = (),
+    comment: str = "",
+) -> VoteEvent:
+    return VoteEvent(
+        event_id=act.event_id,
+        interaction_id=interaction_id,
+        user_id=act.user,
+        rating=rating,
+        source=source,
+        event_ts=act.event_ts,
+        added=added,
+        reasons=tuple(reasons),
+        comment=comment,
+    )

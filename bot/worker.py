@@ -1,0 +1,169 @@
+"""Workers: take inbox rows under leases, in order per thread, and never lose one."""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from feedback.domain.delivery import InboxRow
+from feedback.errors import RetryableError
+from feedback.store.unit_of_work import Store
+
+_log = logging.getLogger(__name__)
+
+Handle = Callable[[InboxRow], Awaitable[bool]]
+"""Works on a row; True when it closed the row itself. Raises our errors."""
+
+GiveUp = Callable[[InboxRow, Exception], Awaitable[None]]
+"""Tells people that a row failed for good."""
+
+LONGEST_WAIT_S = 60.0
+
+
+class LeaseLostError(RetryableError):
+    """Another worker took the row over; whatever we were about to do is its business now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings:
+    """How many rows at once, and how patiently.
+
+    Attributes:
+        name: Unique among all processes; names the owner of a lease.
+        lease_s: Seconds after which others may take over a row of a dead worker.
+        poll_s: Seconds between looks when nothing wakes the workers.
+        grace_s: Seconds that running work gets at a stop.
+    """
+
+    name: str
+    workers: int = 8
+    lease_s: float = 120.0
+    max_attempts: int = 5
+    poll_s: float = 1.0
+    grace_s: float = 20.0
+
+
+class InboxWorkers:
+    """Claims in one place and works in many tasks."""
+
+    def __init__(
+        self, store: Store, handle: Handle, give_up: GiveUp, settings: WorkerSettings
+    ) -> None:
+        self._store = store
+        self._handle = handle
+        self._give_up = give_up
+        self._settings = settings
+        self._wakeup = asyncio.Event()
+        self._active: dict[int, tuple[InboxRow, asyncio.Task[None]]] = {}
+
+    def wake(self) -> None:
+        """Says that there may be something to do."""
+        self._wakeup.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Works until `stop` is set, then finishes what is in hand."""
+        keeper = asyncio.create_task(self._keep_leases())
+        stopper = asyncio.create_task(self._wake_at(stop))
+        try:
+            while not stop.is_set():
+                self._wakeup.clear()
+                if not await self._claim():
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(self._settings.poll_s):
+                            await self._wakeup.wait()
+            await self._drain()
+        finally:
+            for task in (keeper, stopper, *(task for _, task in self._active.values())):
+                task.cancel()
+            await asyncio.gather(keeper, stopper, return_exceptions=True)
+
+    async def _claim(self) -> int:
+        """Starts work on what can be claimed now; returns how much that is."""
+        free = self._settings.workers - len(self._active)
+        if free <= 0:
+            return 0
+        try:
+            async with self._store.begin() as tx:
+                rows = await tx.inbox.claim(
+                    self._settings.name, lease_s=self._settings.lease_s, limit=free
+                )
+        except RetryableError as exc:
+            _log.warning("cannot claim work: %s", exc)
+            await asyncio.sleep(self._settings.poll_s)
+            return 0
+        for row in rows:
+            task = asyncio.create_task(self._work(row), name=f"inbox-{row.id}")
+            self._active[row.id] = (row, task)
+        return len(rows)
+
+    async def _work(self, row: InboxRow) -> None:
+        try:
+            if not await self._handle(row):
+                async with self._store.begin() as tx:
+                    await tx.inbox.complete(row)
+        except LeaseLostError:
+            _log.warning("inbox row %s was taken over by another worker", row.id)
+        except Exception as exc:  # whatever happens, the row must go on
+            await self._failed(row, exc)
+        finally:
+            self._active.pop(row.id, None)
+            self.wake()
+
+    async def _failed(self, row: InboxRow, exc: Exception) -> None:
+        error = f"{type(exc).__name__}: {exc}"
+        last = row.attempts >= self._settings.max_attempts
+        _log.log(
+            logging.ERROR if last else logging.WARNING,
+            "inbox row %s failed at attempt %s: %s",
+            row.id,
+            row.attempts,
+            error,
+            exc_info=None if isinstance(exc, RetryableError) else exc,
+        )
+        try:
+            if last:
+                await self._give_up(row, exc)
+            async with self._store.begin() as tx:
+                if last:
+                    await tx.inbox.give_up(row, error=error)
+                else:
+                    await tx.inbox.retry(row, error=error, delay_s=backoff_s(row.attempts, exc))
+        except Exception:
+            # The lease runs out by itself and the row comes back.
+            _log.exception("inbox row %s could not be given back", row.id)
+
+    async def _keep_leases(self) -> None:
+        """Renews the leases of long work; work whose lease is lost is cancelled."""
+        while True:
+            await asyncio.sleep(self._settings.lease_s / 3)
+            for row, task in list(self._active.values()):
+                with contextlib.suppress(RetryableError):
+                    async with self._store.begin() as tx:
+                        kept = await tx.inbox.renew(row, lease_s=self._settings.lease_s)
+                    if not kept and row.id in self._active:
+                        task.cancel()
+
+    async def _wake_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self.wake()
+
+    async def _drain(self) -> None:
+        tasks = [task for _, task in self._active.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._settings.grace_s)
+        for row, task in list(self._active.values()):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            with contextlib.suppress(RetryableError):
+                async with self._store.begin() as tx:
+                    await tx.inbox.retry(row, error="stopped", delay_s=0.0)
+
+
+def backoff_s(attempts: int, exc: Exception) -> float:
+    """Returns how long to wait before the next try: what was asked for, or a doubling delay."""
+    asked = exc.retry_after if isinstance(exc, RetryableError) else None
+    if asked is not None:
+        return min(asked, LONGEST_WAIT_S)
+    return min(LONGEST_WAIT_S, 2.0 ** (attempts - 1)) * random.uniform(0.5, 1.0)
