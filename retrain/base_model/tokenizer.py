@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
@@ -55,7 +56,8 @@ def train_tokenizer(
         show_progress=False,
     )
     tokenizer.train_from_iterator(_texts(dialogues, seed), trainer)
-    return PreTrainedTokenizerFast(
+    make_tokenizer: Any = PreTrainedTokenizerFast
+    fast: PreTrainedTokenizerFast = make_tokenizer(
         tokenizer_object=tokenizer,
         bos_token=BOS,
         eos_token=EOS,
@@ -65,6 +67,7 @@ def train_tokenizer(
         clean_up_tokenization_spaces=False,
         padding_side="right",
     )
+    return fast
 
 
 def _texts(dialogues: list[Dialogue], seed: int) -> Iterator[str]:

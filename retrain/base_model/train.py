@@ -90,7 +90,6 @@ def _config(recipe: BaseRecipe, tokenizer: PreTrainedTokenizerFast) -> LlamaConf
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
-        attn_implementation="sdpa",
     )
 
 
@@ -147,7 +146,7 @@ def _fit(
             for group in optimizer.param_groups:
                 group["lr"] = peak * scale
         loss = _loss(model, batch, pad_id, recipe.prompt_weight)
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             optimizer.step()
@@ -212,7 +211,8 @@ def save_snapshot(
     own, all of which older releases ignore or refuse, so the old names are written beside them.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
-    model.to(torch.bfloat16).save_pretrained(out_dir, safe_serialization=True)
+    torch.nn.Module.to(model, torch.bfloat16)
+    model.save_pretrained(out_dir, safe_serialization=True)
     tokenizer.save_pretrained(out_dir, save_jinja_files=False)
     config_path = out_dir / "config.json"
     config = json.loads(config_path.read_text())

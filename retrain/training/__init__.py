@@ -1,0 +1,28 @@
+"""QLoRA training runs: spec in, adapter out, in a process of its own.
+
+Light to import: `retrain.training.qlora` brings torch, this module does not.
+"""
+
+from retrain.training.process import training_command, training_environment
+from retrain.training.progress import (
+    CallbackProgress,
+    JsonlProgress,
+    NoProgress,
+    Progress,
+    ProgressSink,
+)
+from retrain.training.spec import QloraRecipe, TrainingResult, TrainingSpec, production_recipe
+
+__all__ = [
+    "CallbackProgress",
+    "JsonlProgress",
+    "NoProgress",
+    "Progress",
+    "ProgressSink",
+    "QloraRecipe",
+    "TrainingResult",
+    "TrainingSpec",
+    "production_recipe",
+    "training_command",
+    "training_environment",
+]

@@ -1,0 +1,211 @@
+"""What one training run is asked to do, and what it reports when it is done. Both are JSON."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from feedback.errors import InvalidInputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class QloraRecipe:
+    """Hyperparameters of a QLoRA run.
+
+    The defaults are for the packaged tiny base and were measured (docs/experiments.md). For a 7-8B
+    model use `production_recipe()`.
+
+    Attributes:
+        rank: LoRA rank; TGI serves 8, 16, 32 and 64.
+        alpha: LoRA scale numerator; the update is scaled by alpha / rank.
+        learning_rate: Peak, reached after `warmup_steps`, then cosine to zero.
+        epochs: Passes over the rows.
+        batch_size: Rows a step.
+        accumulation: Micro-batches a step is split into.
+        max_length: Longest row in tokens; longer ones are cut at the end.
+        max_steps: Upper bound of steps; None trains all epochs.
+        save_every: Steps between checkpoints; 0 writes none.
+        activation_checkpointing: Recompute activations in the backward pass: less memory,
+            20 % slower.
+        compute_dtype: Of matrix products: `float32` on CPU, `bfloat16` on a GPU.
+        optimizer: A transformers optimizer name; `paged_adamw_8bit` on a GPU.
+        threads: CPU threads of torch.
+    """
+
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.0
+    epochs: int = 4
+    batch_size: int = 16
+    accumulation: int = 1
+    warmup_steps: int = 10
+    max_grad_norm: float = 1.0
+    max_length: int = 256
+    max_steps: int | None = None
+    save_every: int = 50
+    seed: int = 0
+    activation_checkpointing: bool = False
+    compute_dtype: str = "float32"
+    optimizer: str = "adamw_torch"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuses what no run could use, all at once.
+
+        Raises:
+            InvalidInputError: Naming every wrong field.
+        """
+        problems = [
+            f"{name} must be positive, got {getattr(self, name)}"
+            for name in ("rank", "alpha", "learning_rate", "epochs", "batch_size", "accumulation")
+            if getattr(self, name) <= 0
+        ]
+        if self.rank not in {8, 16, 32, 64}:
+            problems.append(
+                f"rank must be 8, 16, 32 or 64 (the server pads others), got {self.rank}"
+            )
+        if self.compute_dtype not in {"float32", "bfloat16", "float16"}:
+            problems.append(
+                f"compute_dtype must be float32, bfloat16 or float16: {self.compute_dtype}"
+            )
+        if problems:
+            raise InvalidInputError("; ".join(problems))
+
+
+def production_recipe(**changes: Any) -> QloraRecipe:  # noqa: ANN401  (any field of the recipe)
+    """Returns the recipe for 7-8B models on one GPU (docs/decisions), with `changes`."""
+    settings: dict[str, Any] = {
+        "learning_rate": 2e-4,
+        "epochs": 3,
+        "dropout": 0.05,
+        "max_length": 2048,
+        "batch_size": 2,
+        "accumulation": 8,
+        "warmup_steps": 20,
+        "activation_checkpointing": True,
+        "compute_dtype": "bfloat16",
+        "optimizer": "paged_adamw_8bit",
+    }
+    return QloraRecipe(**(settings | changes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSpec:
+    """One training run.
+
+    Attributes:
+        dataset_dir: Folder with `train.jsonl`.
+        base_dir: Folder of the base snapshot.
+        base_id: What the adapter names as its base; never a path of this machine.
+        out_dir: Receives the finished adapter (two files), all at once.
+        work_dir: Checkpoints of the unfinished run.
+    """
+
+    dataset_dir: Path
+    base_dir: Path
+    base_id: str
+    out_dir: Path
+    work_dir: Path
+    recipe: QloraRecipe = field(default_factory=QloraRecipe)
+
+    def to_row(self) -> dict[str, Any]:
+        """Returns JSON values."""
+        row: dict[str, Any] = {k: str(v) for k, v in asdict(self).items() if k != "recipe"}
+        return row | {"recipe": asdict(self.recipe)}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Parses what `to_row` made; a missing recipe, or field of it, takes its default.
+
+        Raises:
+            InvalidInputError: When a key is missing or unknown.
+        """
+        known = {f.name for f in fields(QloraRecipe)}
+        recipe = dict(row.get("recipe") or {})
+        unknown = sorted(set(recipe) - known)
+        if unknown:
+            raise InvalidInputError(f"unknown recipe fields {', '.join(unknown)}; known: {known}")
+        try:
+            return cls(
+                dataset_dir=Path(row["dataset_dir"]),
+                base_dir=Path(row["base_dir"]),
+                base_id=str(row["base_id"]),
+                out_dir=Path(row["out_dir"]),
+                work_dir=Path(row["work_dir"]),
+                recipe=QloraRecipe(**recipe),
+            )
+        except KeyError as exc:
+            raise InvalidInputError(f"the training spec lacks {exc}") from exc
+
+    def fingerprint(self) -> str:
+        """Identifies recipe and base, so that a checkpoint of another run is never resumed."""
+        what = {"base": self.base_id, "recipe": asdict(self.recipe)}
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """A finished run.
+
+    Attributes:
+        sha256: Of adapter_model.safetensors.
+        losses: `(step, loss)` of the logged steps, in this process.
+        seconds: Wall time of this process, without imports.
+        cpu_seconds: CPU time of this process, without imports.
+        peak_rss_mb: Highest resident memory of this process so far.
+        peak_gpu_mb: Highest allocated CUDA memory, None on CPU.
+        tokens: Tokens trained on in this process, padding not counted.
+        rows: Distinct rows in the data set.
+        trained_parameters: LoRA weights.
+        resumed_from: Step of the checkpoint this process continued, 0 for a fresh start.
+        versions: Libraries that produced the adapter.
+    """
+
+    adapter_dir: Path
+    sha256: str
+    steps: int
+    losses: tuple[tuple[int, float], ...]
+    seconds: float
+    cpu_seconds: float
+    peak_rss_mb: float
+    peak_gpu_mb: float | None
+    tokens: int
+    rows: int
+    trained_parameters: int
+    resumed_from: int
+    versions: Mapping[str, str]
+
+    @property
+    def final_loss(self) -> float:
+        """Returns the last logged loss (nan when nothing was logged)."""
+        return self.losses[-1][1] if self.losses else float("nan")
+
+    def to_row(self) -> dict[str, Any]:
+        """Returns JSON values."""
+        row = asdict(self)
+        return row | {
+            "adapter_dir": str(self.adapter_dir),
+            "losses": [list(x) for x in self.losses],
+        }
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Parses what `to_row` made.
+
+        Raises:
+            InvalidInputError: When a key is missing or unknown.
+        """
+        try:
+            return cls(
+                **{
+                    **row,
+                    "adapter_dir": Path(row["adapter_dir"]),
+                    "losses": tuple((int(s), float(v)) for s, v in row["losses"]),
+                }
+            )
+        except (KeyError, TypeError) as exc:
+            raise InvalidInputError(f"not a training result: {exc}") from exc
