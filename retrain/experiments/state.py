@@ -5,8 +5,9 @@ Everything is stored with the position at which it became known, so that the sta
 moment can be read off the same arrays.
 """
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -92,10 +93,11 @@ class Marks:
     stages: tuple[tuple[int, str, float], ...]
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class _Thread:
-    """A thread while its events are being read."""
+    """A thread while its events are being read. Most are never rated: no empty containers."""
 
+    index: int
     key: str
     user: str
     arm: int
@@ -103,16 +105,14 @@ class _Thread:
     assigned: int
     delivered: int = NEVER
     undelivered: int = NEVER
-    mature_at: float = np.inf
-    bad: list[int] = field(default_factory=lambda: [NEVER] * len(SCORED_METRICS))
-    known: list[int] = field(default_factory=lambda: [NEVER] * len(SCORED_METRICS))
+    mature_at: float = math.inf
     first_vote: int = NEVER
-    first_outcome: float = np.nan
-    votes: dict[tuple[str, str], bool] = field(default_factory=dict)
-    corrected: dict[str, set[str]] = field(default_factory=dict)
+    first_outcome: float = math.nan
+    votes: dict[tuple[str, str], bool] | None = None
+    corrected: dict[str, set[str]] | None = None
     closed: bool = False
-    outcome: float = np.nan
-    raters: frozenset[str] = frozenset()
+    outcome: float = math.nan
+    raters: tuple[str, ...] = ()
     was_corrected: bool = False
 
     @property
@@ -124,19 +124,20 @@ class _Thread:
         if self.closed:
             return
         self.closed = True
-        self.was_corrected = bool(self.corrected)
-        answers: dict[str, list[bool]] = {answer: [] for answer in self.corrected}
-        for (answer, _user), up in sorted(self.votes.items()):
-            answers.setdefault(answer, []).append(up)
-        if not answers:
+        corrected, votes = self.corrected or {}, self.votes or {}
+        if not corrected and not votes:
             return
+        self.was_corrected = bool(corrected)
+        answers: dict[str, list[bool]] = {answer: [] for answer in corrected}
+        for (answer, _user), up in sorted(votes.items()):
+            answers.setdefault(answer, []).append(up)
         values = [
-            0.0 if answer in self.corrected else sum(ups) / len(ups)
+            0.0 if answer in corrected else sum(ups) / len(ups)
             for answer, ups in sorted(answers.items())
         ]
         self.outcome = sum(values) / len(values)
-        correctors = {user for users in self.corrected.values() for user in users}
-        self.raters = frozenset({user for _answer, user in self.votes} | correctors)
+        correctors = {user for users in corrected.values() for user in users}
+        self.raters = tuple(sorted({user for _answer, user in votes} | correctors))
 
 
 class _Fold:
@@ -154,7 +155,8 @@ class _Fold:
         self.end = NEVER
         self.sha_changed = NEVER
         self.stages: list[tuple[int, str, float]] = []
-        self.index: dict[str, int] = {}
+        self.scores: list[int] = []
+        """Flat rows (thread, metric, position, bad): one list, because there are so many."""
         self.shas = dict(log.opening.shas)
 
     def stage(self, position: int, event: StageEntered) -> None:
@@ -172,9 +174,13 @@ class _Fold:
             self.left_out.add(key)
             self.excluded.append(position)
             return
-        self.index[key] = len(self.threads)
         self.threads[key] = _Thread(
-            key=key, user=event.user, arm=event.arm, share=share, assigned=position
+            index=len(self.threads),
+            key=key,
+            user=event.user,
+            arm=event.arm,
+            share=share,
+            assigned=position,
         )
 
     def delivered(self, position: int, event: Delivered) -> None:
@@ -193,12 +199,8 @@ class _Fold:
         if thread is None:
             return
         for column, flag in enumerate((event.tone, event.ground, event.error, event.slow)):
-            if flag is None:
-                continue
-            if thread.known[column] == NEVER:
-                thread.known[column] = position
-            if flag and thread.bad[column] == NEVER:
-                thread.bad[column] = position
+            if flag is not None:
+                self.scores.extend((thread.index, column, position, flag))
 
     def feedback(self, position: int, event: FeedbackGiven) -> None:
         thread = self._open_for(position, event.thread)
@@ -206,6 +208,8 @@ class _Fold:
             return
         before = thread.rated
         key = (event.answer, event.user or thread.user)
+        if thread.votes is None:
+            thread.votes = {}
         old = thread.votes.pop(key, None)
         if old is not None:
             self.votes.append((position, 0 if old else 1, thread.arm, -1))
@@ -221,6 +225,8 @@ class _Fold:
         if thread is None:
             return
         before = thread.rated
+        if thread.corrected is None:
+            thread.corrected = {}
         if event.answer not in thread.corrected:
             self.votes.append((position, 2, thread.arm, 1))
         thread.corrected.setdefault(event.answer, set()).add(event.user or thread.user)
@@ -251,7 +257,7 @@ class _Fold:
 
     def _mark_rated(self, thread: _Thread, position: int, *, before: bool) -> None:
         if thread.rated != before:
-            self.rated.append((position, self.index[thread.key], 1 if thread.rated else -1))
+            self.rated.append((position, thread.index, 1 if thread.rated else -1))
 
 
 def fold(log: ExperimentLog) -> tuple[Threads, Marks]:
@@ -276,13 +282,13 @@ def fold(log: ExperimentLog) -> tuple[Threads, Marks]:
     for thread in threads:
         if thread.mature_at <= now:
             thread.close()
-    return _threads(threads), _marks(reader, threads)
+    return _threads(threads, reader.scores), _marks(reader, threads)
 
 
-def _threads(threads: list[_Thread]) -> Threads:
+def _threads(threads: list[_Thread], scores: list[int]) -> Threads:
     ranks = np.empty(len(threads), dtype=np.int64)
     ranks[sorted(range(len(threads)), key=lambda i: threads[i].key)] = np.arange(len(threads))
-    width = len(SCORED_METRICS)
+    known, bad = _scores(len(threads), scores)
     return Threads(
         key_rank=ranks,
         arm=_ints([t.arm for t in threads]),
@@ -290,8 +296,8 @@ def _threads(threads: list[_Thread]) -> Threads:
         assigned=_ints([t.assigned for t in threads]),
         delivered=_ints([t.delivered for t in threads]),
         undelivered=_ints([t.undelivered for t in threads]),
-        bad=_ints([t.bad for t in threads]).reshape(-1, width),
-        known=_ints([t.known for t in threads]).reshape(-1, width),
+        bad=bad,
+        known=known,
         first_vote=_ints([t.first_vote for t in threads]),
         first_outcome=_floats([t.first_outcome for t in threads]),
         outcome=_floats([t.outcome for t in threads]),
@@ -299,12 +305,24 @@ def _threads(threads: list[_Thread]) -> Threads:
     )
 
 
+def _scores(threads: int, scores: list[int]) -> tuple[Ints, Ints]:
+    """Returns the first positions at which scores were known, and bad, shape (threads, 4)."""
+    rows = _ints(scores).reshape(-1, 4)[::-1]  # of several assignments the last one stays
+    known = np.full((threads, len(SCORED_METRICS)), NEVER, dtype=np.int64)
+    bad = known.copy()
+    known[rows[:, 0], rows[:, 1]] = rows[:, 2]
+    rows = rows[rows[:, 3] == 1]
+    bad[rows[:, 0], rows[:, 1]] = rows[:, 2]
+    return known, bad
+
+
 def _marks(reader: _Fold, threads: list[_Thread]) -> Marks:
+    rated = [t for t in threads if t.raters]
     names = {
         user: number
-        for number, user in enumerate(sorted({user for t in threads for user in t.raters}))
+        for number, user in enumerate(sorted({user for t in rated for user in t.raters}))
     }
-    pairs = [(i, names[user]) for i, t in enumerate(threads) for user in sorted(t.raters)]
+    pairs = [(t.index, names[user]) for t in rated for user in t.raters]
     return Marks(
         rated=_ints(reader.rated).reshape(-1, 3),
         votes=_ints(reader.votes).reshape(-1, 4),
