@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 
-def model_server(  # noqa: PLR0913, PLR0917 - one argument a command line option
+def model_server(
     model: Annotated[
         Path | None, typer.Option(help="Model folder; the packaged tiny base by default.")
     ] = None,

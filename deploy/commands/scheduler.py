@@ -7,6 +7,7 @@ import sys
 from deploy.wiring import make_clock, open_store, style_dir
 from feedback.serving.deployed import DeployedEmbedder
 from feedback.settings import Settings, child_environment, load_settings
+from feedback.store.cycles import SCHEDULER_LOOKED_AT
 from feedback.store.leadership import Leadership
 from feedback.store.unit_of_work import Store
 
@@ -31,10 +32,11 @@ async def _run(settings: Settings) -> None:
     async with open_store(settings) as store:
         embedder = DeployedEmbedder(lambda: _embed_url(settings, store))
         leadership = Leadership(store.engine)
+        clock = make_clock(settings)
         retraining = assemble(
             settings,
             store,
-            make_clock(settings),
+            clock,
             embedder,
             style_dir=style_dir(settings),
             environment=child_environment(settings),
@@ -43,8 +45,11 @@ async def _run(settings: Settings) -> None:
         async def work() -> bool:
             if not await retraining.publisher.ensure_baseline():
                 return False
+            now = clock.now()
             before = await _open_state(store)
             await retraining.runner.tick()
+            async with store.begin() as tx:
+                await tx.switches.set(SCHEDULER_LOOKED_AT, now.isoformat(), by="scheduler", at=now)
             return await _open_state(store) != before
 
         service = SchedulerService(

@@ -16,6 +16,8 @@ from feedback.store.tables.operations import audit, cycle_requests, cycles, swit
 
 _AUDIT_LOCK = 7_203_942
 _GENESIS = "0" * 64
+SCHEDULER_LOOKED_AT = "scheduler_looked_at"
+"""Switch that holds when (on its clock) the scheduler last finished a look: its pulse."""
 
 
 def audit_hash(prev_hash: str, entry: Mapping[str, Any]) -> str:

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from feedback.tone.style_guide import StyleGuide
-
 from feedback.clock import Clock
 from feedback.domain.cycle import CycleState
 from feedback.mining.patterns import MiningPolicy
@@ -15,6 +13,7 @@ from feedback.redaction import REDACTION_VERSION, Redactor
 from feedback.samples import generic_dialogues
 from feedback.settings import PACKAGED_BASE, Settings
 from feedback.store.unit_of_work import Store
+from feedback.tone import StyleGuide
 from retrain.base_model import base_model_path, template_sha256
 from retrain.cycle.building import BuildingStep, DatasetSources
 from retrain.cycle.evaluating import EvaluatingStep, EvaluationSetup, GatingStep

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from feedback.tone.style_guide import StyleGuide
-
 from feedback.errors import InvalidInputError
 from feedback.jsonl import open_jsonl
 from feedback.redaction.redactor import Redactor
+from feedback.tone import StyleGuide
 from retrain.dataset.files import read_holdout, read_train
 from retrain.dataset.rows import HeldOutRow
 from retrain.evals.evaluation import Evaluation
