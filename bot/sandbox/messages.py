@@ -99,7 +99,7 @@ class Messages:
             message["client_msg_id"] = secrets.token_hex(16)
         if draft.blocks:
             message["blocks"] = with_ids(draft.blocks)
-        elif draft.text:
+        elif draft.text and not draft.is_app:
             message["blocks"] = with_ids([rich_text(draft.text)])
         if draft.attachments:
             message["attachments"] = draft.attachments
