@@ -7,26 +7,14 @@ bot would render it, with the passages that the real index returns.
 from collections.abc import Sequence
 from pathlib import Path
 
-from feedback.clock import Clock
 from feedback.jsonl import dump
-from feedback.knowledge.documents import load_documents
 from feedback.knowledge.search import KnowledgeSearch
-from feedback.knowledge.sync import KnowledgeSync
 from feedback.ports import Embedder
 from feedback.prompting import PromptPolicy, build_messages
 from feedback.samples import Company, Split
 from feedback.store.knowledge import SqlKnowledgeRepository
 from feedback.store.unit_of_work import Store
 from retrain.dataset.rows import HeldOutRow, Source, TrainingRow
-
-
-async def sync_documents(store: Store, embedder: Embedder, clock: Clock, company: Company) -> int:
-    """Indexes the company's documents; returns how many chunks were embedded."""
-    loaded = load_documents(str(company.documents_path))
-    async with store.begin() as tx:
-        sync = KnowledgeSync(SqlKnowledgeRepository(tx.connection), embedder, clock=clock)
-        counts = await sync.sync(loaded.documents)
-    return counts.embedded_chunks
 
 
 async def held_out_questions(

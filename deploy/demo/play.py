@@ -8,13 +8,14 @@ from dataclasses import replace
 from rich.console import Console
 
 from bot.sandbox.client import SandboxClient
-from deploy.demo.benchmark import held_out_questions, sync_documents, write_benchmark
+from deploy.demo.benchmark import held_out_questions, write_benchmark
 from deploy.demo.cast import demo_cast
 from deploy.demo.people import People
 from deploy.demo.report import DemoReport
 from deploy.demo.script import Scale
 from deploy.demo.stage import Stage
 from deploy.demo.story import Story
+from deploy.stack.documents import sync_documents
 from deploy.stack.local import LocalStack, local_stack
 from feedback.clock import FileClock
 from feedback.errors import ConfigurationError, PermanentError
@@ -87,7 +88,7 @@ async def _acts(
         embedder = HttpEmbedder(await stack.model_url())
         bar.say("base model served, prompt parity shown")
     with stage.step("Read the company's documents") as bar:
-        chunks = await sync_documents(stack.store, embedder, clock, company)
+        chunks = await sync_documents(stack.store, embedder, clock, str(company.documents_path))
         questions = await held_out_questions(
             stack.store,
             embedder,
