@@ -64,7 +64,7 @@ class Quality:
 class Guard(Protocol):
     """Checks an answer before people see it."""
 
-    def check(self, answer: str, passages: Sequence[str]) -> Quality:
+    def check(self, answer: str, passages: Sequence[str], *, question: str) -> Quality:
         """Returns the answer's tone and grounding."""
         ...
 
@@ -173,7 +173,9 @@ class Answering:
         )
         generation, adapter, error = await self._generate(turn, messages, on_text)
         text = generation.text.strip()
-        quality = self._guard.check(text, [hit.text for hit in found.hits])
+        quality = self._guard.check(
+            text, [hit.text for hit in found.hits], question=pending.question
+        )
         abstained = decide_abstain(found, text, grounded=quality.grounded)
         interaction = replace(
             pending,

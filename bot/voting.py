@@ -78,16 +78,15 @@ class VotingDesk:
                 await tx.inbox.finish(act.delivery_id)
         return vote
 
-    async def react(
-        self, act: Act, channel: str, ts: str, rating: Rating, *, added: bool
-    ) -> Vote | None:
-        """Records a thumb reaction; None when the message is no answer, or a repetition."""
+    async def react(self, act: Act, channel: str, ts: str, rating: Rating, *, added: bool) -> bool:
+        """Records a thumb reaction; False when the message is no answer of ours."""
         async with self._store.begin() as tx:
             interaction = await tx.conversations.by_answer(act.team, channel, ts)
             if interaction is None:
-                return None
+                return False
             event = _event(act, interaction.id, rating, VoteSource.REACTION, added=added)
-            return await tx.votes.record(event, at=self._clock.now())
+            await tx.votes.record(event, at=self._clock.now())
+            return True
 
     async def interaction(self, team: str, interaction_id: str) -> Interaction:
         """Returns the answer a click is about.

@@ -105,6 +105,12 @@ class EventHandler:
 
     async def _react(self, row: InboxRow, event: Thumb) -> None:
         act = Act(team=event.team, user=event.user, event_id=row.event_id, event_ts=event.event_ts)
-        await self._parts.voting.react(
+        found = await self._parts.voting.react(
             act, event.channel, event.ts, event.rating, added=event.added
         )
+        ours = event.author in {"", self._parts.bot.user_id}
+        if not found and ours and row.attempts == 1:
+            # People may be faster than the transaction that records where the answer stands.
+            raise UnavailableError(
+                f"message {event.ts} is not known as an answer yet", retry_after=1.0
+            )

@@ -97,12 +97,17 @@ class DeletedMessage:
 
 @dataclass(frozen=True, kw_only=True)
 class Thumb:
-    """A thumb reaction that came or went."""
+    """A thumb reaction that came or went.
+
+    Attributes:
+        author: Who wrote the message it is on.
+    """
 
     team: str
     channel: str
     ts: str
     user: str
+    author: str
     rating: Rating
     added: bool
     event_ts: float
@@ -272,6 +277,7 @@ def _thumb(event: Json, team: str) -> Thumb | None:
         channel=item["channel"],
         ts=item["ts"],
         user=event["user"],
+        author=event.get("item_user", ""),
         rating=rating,
         added=event["type"] == "reaction_added",
         event_ts=float(event["event_ts"]),

@@ -226,7 +226,7 @@ class SqlCorrections:
         rows = await self._connection.execute(
             select(chunks.c.chunk_id, chunks.c.text).where(chunks.c.chunk_id.in_(chunk_ids))
         )
-        texts = dict(rows.tuples().all())
+        texts: dict[str, str] = {row.chunk_id: row.text for row in rows}
         return tuple(texts[chunk_id] for chunk_id in chunk_ids if chunk_id in texts)
 
     async def _advance(
