@@ -2,9 +2,11 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace as with_changes
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,18 +14,15 @@ from feedback.domain.interaction import InteractionRecord
 from feedback.jsonl import open_jsonl
 from feedback.ports import Message
 from feedback.prompting import build_messages
-from retrain.dataset import (
-    DatasetInput,
-    DatasetPolicy,
-    ReplayRow,
-    build,
-    read_assignments,
-    read_manifest,
-    render_files,
-    write_dataset,
-)
+from feedback.redaction import ENTITY_TYPES, REDACTION_VERSION, Redactor
+
+if TYPE_CHECKING:
+    from retrain.dataset import Assignment, DatasetInput, DatasetPolicy, ReplayRow
 
 app = typer.Typer(no_args_is_help=True, help="Build and inspect data set versions.")
+
+# Dates, links and post codes are ordinary content of support answers.
+_PERSONAL = ENTITY_TYPES - {"DATE_TIME", "URL", "ZIP_CODE"}
 
 
 @app.callback()
@@ -40,13 +39,13 @@ def build_command(
     holdout: Annotated[
         float, typer.Option("--holdout", help="Share of groups that are held out.")
     ] = 0.25,
-    replay_share: Annotated[
-        float, typer.Option("--replay-share", help="Share of training rows that are replay.")
-    ] = 0.5,
     replay: Annotated[
         str | None,
         typer.Option("--replay", help="Generic dialogues, JSONL {id, question, answer}."),
     ] = None,
+    replay_share: Annotated[
+        float, typer.Option("--replay-share", help="Share of training rows that are replay.")
+    ] = 0.5,
     previous: Annotated[
         Path | None,
         typer.Option("--previous", help="The version before: its split is kept for ever."),
@@ -55,15 +54,32 @@ def build_command(
         list[str] | None, typer.Option("--disable-cleaner", help="Leave a cleaner out; repeat.")
     ] = None,
     *,
+    vectors: Annotated[
+        bool,
+        typer.Option(
+            "--vectors/--no-vectors",
+            help="Also keep paraphrases on one side, by embeddings (about 10 ms a question).",
+        ),
+    ] = True,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace another version that is in the folder.")
     ] = False,
 ) -> None:
     """Cleans, splits and mixes interactions into a version; prints its summary as JSON."""
+    # MinHash and its numerics take most of a second to import: not for `understudy --help`.
+    from retrain.dataset import (  # noqa: PLC0415
+        DatasetChecks,
+        DatasetInput,
+        DatasetPolicy,
+        build,
+        render_files,
+        write_dataset,
+    )
+
     started = time.monotonic()
     policy = DatasetPolicy(
         holdout_share=holdout,
-        replay_share=replay_share if replay is not None else 0.0,
+        replay_share=0.0 if replay is None else replay_share,
         disabled_cleaners=frozenset(disable or ()),
     )
     rows = open_jsonl(source)
@@ -73,23 +89,23 @@ def build_command(
     given = DatasetInput(
         records=records,
         render=render,
+        checks=DatasetChecks(leftovers=leftovers()),
         previous=[] if previous is None else _previous(previous),
         replay=[] if replay is None else _replay(replay),
+        redaction_version=REDACTION_VERSION,
     )
+    if vectors:
+        given = _with_vectors(given, policy)
     files = render_files(build(given, policy))
     written = write_dataset(files, out, replace=replace)
-    typer.echo(
-        json.dumps(
-            {
-                **summary(files.manifest),
-                "out": str(out),
-                "written": written,
-                "bad_rows": len(rows.problems),
-                "seconds": round(time.monotonic() - started, 2),
-            },
-            ensure_ascii=False,
-        )
-    )
+    report = {
+        **summary(files.manifest),
+        "out": str(out),
+        "written": written,
+        "bad_rows": len(rows.problems),
+        "seconds": round(time.monotonic() - started, 2),
+    }
+    typer.echo(json.dumps(report, ensure_ascii=False))
 
 
 @app.command("show")
@@ -97,6 +113,8 @@ def show(
     folder: Annotated[Path, typer.Argument(help="Folder of a version.")],
 ) -> None:
     """Checks a version's files against its manifest and prints the manifest."""
+    from retrain.dataset import read_manifest  # noqa: PLC0415  (see build)
+
     typer.echo(json.dumps(read_manifest(folder), ensure_ascii=False, indent=2, sort_keys=True))
 
 
@@ -107,18 +125,45 @@ def render(record: InteractionRecord) -> Sequence[Message]:
     return build_messages(record.question, texts)
 
 
+def leftovers() -> Callable[[str], Sequence[str]]:
+    """Returns the check for personal data and secrets that redaction left in a text."""
+    redactor = Redactor(entities=_PERSONAL)
+
+    @lru_cache(maxsize=100_000)
+    def find(text: str) -> Sequence[str]:
+        return tuple(span.type for span in redactor.find(text))
+
+    return find
+
+
 def summary(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what an operator wants to see of a manifest at once."""
     keys = ("version", "counts", "rejected_by_reason", "labels", "split", "replay", "cleaners")
     return {key: manifest[key] for key in keys}
 
 
-def _previous(folder: Path) -> list[Any]:
+def _with_vectors(given: "DatasetInput", policy: "DatasetPolicy") -> "DatasetInput":
+    from retrain.dataset import QuestionVectors, texts_to_embed  # noqa: PLC0415
+    from retrain.embedding import MiniLmEmbedder  # noqa: PLC0415  (loads torch)
+
+    texts = texts_to_embed(
+        given.records, given.previous, given.replay, policy=policy, checks=given.checks
+    )
+    embedder = MiniLmEmbedder()
+    found = QuestionVectors.of(embedder.id, texts, embedder.embed_now(texts))
+    return with_changes(given, vectors=found)
+
+
+def _previous(folder: Path) -> "list[Assignment]":
+    from retrain.dataset import read_assignments, read_manifest  # noqa: PLC0415  (see build)
+
     read_manifest(folder)
-    return list(read_assignments(folder))
+    return read_assignments(folder)
 
 
-def _replay(path: str) -> list[ReplayRow]:
+def _replay(path: str) -> "list[ReplayRow]":
+    from retrain.dataset import ReplayRow  # noqa: PLC0415  (see build)
+
     source = open_jsonl(path)
     rows = list(source.rows(ReplayRow.from_row))
     source.report()

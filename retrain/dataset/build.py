@@ -76,10 +76,25 @@ def texts_to_embed(
     records: Sequence[InteractionRecord],
     previous: Sequence[Assignment] = (),
     replay: Sequence[ReplayRow] = (),
+    *,
+    policy: DatasetPolicy | None = None,
+    checks: DatasetChecks | None = None,
 ) -> list[str]:
-    """Returns the distinct questions whose vectors a build needs, sorted."""
-    labelled = (c.question for r in records if (c := candidate_of(r)) is not None)
-    return sorted({*labelled, *(a.question for a in previous), *(r.question for r in replay)})
+    """Returns the distinct questions whose vectors a build needs, sorted.
+
+    Args:
+        records: The records of the build.
+        previous: Its earlier assignments.
+        replay: Its generic dialogues.
+        policy: With it, only questions that survive cleaning are named; that costs cleaning twice
+            and saves embedding what is thrown away.
+        checks: The checks of the build, for `policy`.
+    """
+    candidates, _ = _candidates(records)
+    if policy is not None:
+        cleaners = standard_cleaners(policy, checks or DatasetChecks())
+        candidates = list(clean(candidates, cleaners, policy.disabled_cleaners).kept)
+    return _texts(candidates, previous, replay)
 
 
 def build(source: DatasetInput, policy: DatasetPolicy) -> DatasetBuild:
@@ -90,24 +105,15 @@ def build(source: DatasetInput, policy: DatasetPolicy) -> DatasetBuild:
         InvalidInputError: When vectors are missing for a question.
     """
     require_known(policy.disabled_cleaners)
-    _require_vectors(source)
     candidates, superseded = _candidates(source.records)
     cleaners = standard_cleaners(policy, source.checks)
     cleaned = clean(candidates, cleaners, policy.disabled_cleaners)
+    _require_vectors(source, cleaned.kept)
     assignments = assign(cleaned.kept, source.previous, policy, source.vectors)
     split = _Split.of(cleaned.kept, assignments, source, policy)
     replay, replay_out = _replay(split, source, policy)
     train = [_training_row(c, a, source.render) for c, a in split.train] + replay
-    holdout = [
-        HeldOutRow(
-            row=_training_row(c, a, source.render),
-            question=c.question,
-            bot_answer=c.record.answer,
-            facts=_texts(c.record.extra.get("facts")),
-            sources=_texts(c.record.extra.get("passages")),
-        )
-        for c, a in split.holdout
-    ]
+    holdout = [_held_out_row(c, a, source.render) for c, a in split.holdout]
     rejected = [*superseded, *cleaned.rejected, *split.out, *replay_out]
     ledger = {a.key: a for a in (*source.previous, *assignments)}
     ran = [c.name for c in cleaners if c.name not in policy.disabled_cleaners]
@@ -227,6 +233,17 @@ def _replay_row(row: ReplayRow) -> TrainingRow:
     )
 
 
+def _held_out_row(candidate: Candidate, assignment: Assignment, render: Render) -> HeldOutRow:
+    extra = candidate.record.extra
+    return HeldOutRow(
+        row=_training_row(candidate, assignment, render),
+        question=candidate.question,
+        bot_answer=candidate.record.answer,
+        facts=_strings(extra.get("facts")),
+        sources=_strings(extra.get("passages")),
+    )
+
+
 def _training_row(candidate: Candidate, assignment: Assignment, render: Render) -> TrainingRow:
     return TrainingRow(
         id=candidate.id,
@@ -309,11 +326,19 @@ def _replay_wanted(split: _Split, policy: DatasetPolicy) -> int:
     return round(policy.replay_share / (1 - policy.replay_share) * len(split.train))
 
 
-def _require_vectors(source: DatasetInput) -> None:
+def _texts(
+    candidates: Sequence[Candidate],
+    previous: Sequence[Assignment],
+    replay: Sequence[ReplayRow],
+) -> list[str]:
+    asked = {c.question for c in candidates} | {a.question for a in previous}
+    return sorted(asked | {row.question for row in replay})
+
+
+def _require_vectors(source: DatasetInput, kept: Sequence[Candidate]) -> None:
     if source.vectors is None:
         return
-    texts = texts_to_embed(source.records, source.previous, source.replay)
-    missing = source.vectors.missing(texts)
+    missing = source.vectors.missing(_texts(kept, source.previous, source.replay))
     if missing:
         raise InvalidInputError(
             f"{len(missing)} questions have no vector, the first is {missing[0][:60]!r}; embed "
@@ -338,7 +363,5 @@ def _leaking(row_id: str) -> Rejection:
     )
 
 
-def _texts(values: object) -> tuple[str, ...]:
-    if not isinstance(values, list | tuple):
-        return ()
-    return tuple(text if isinstance(text, str) else str(text) for text in values)
+def _strings(values: object) -> tuple[str, ...]:
+    return tuple(map(str, values)) if isinstance(values, list | tuple) else ()

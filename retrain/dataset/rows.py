@@ -241,7 +241,8 @@ def candidate_of(record: InteractionRecord) -> Candidate | None:
 
     A correction is a label; so is a thumbs-up answer that a reviewer approved (`approved_by`
     in the row). A thumb alone is an opinion and no label. `reviewer_id` names who wrote the
-    correction and `corrected_at` when, in seconds since the epoch.
+    correction and `corrected_at` when, in seconds since the epoch; the time of the question says
+    nothing about a reviewer's pace and does not stand in for it.
     """
     extra = record.extra
     if record.correction is not None and record.correction.strip():
@@ -251,7 +252,7 @@ def candidate_of(record: InteractionRecord) -> Candidate | None:
             completion=record.correction.strip(),
             source=Source.APPROVED if unchanged else Source.CORRECTION,
             contributor=_name(extra.get("reviewer_id")),
-            contributed_at=_seconds(extra.get("corrected_at", record.ts)),
+            contributed_at=_seconds(extra.get("corrected_at")),
         )
     if record.rating is Rating.UP and extra.get("approved_by") and record.answer.strip():
         return Candidate(
@@ -259,7 +260,7 @@ def candidate_of(record: InteractionRecord) -> Candidate | None:
             completion=record.answer.strip(),
             source=Source.APPROVED,
             contributor=_name(extra["approved_by"]),
-            contributed_at=_seconds(extra.get("approved_at", record.ts)),
+            contributed_at=_seconds(extra.get("approved_at")),
         )
     return None
 
