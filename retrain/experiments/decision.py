@@ -25,6 +25,8 @@ FUTILE = "FUTILE"
 INCONCLUSIVE = "INCONCLUSIVE"
 INVALID = "INVALID"
 NONE = "NONE"
+EVIDENCE = "evidence"
+"""Stands first in `waiting_for` while promote E is too small."""
 
 LARGEST_LOG_E = 690.0
 """E is reported up to e^690, which still fits a float; the logs are reported beside it."""
@@ -91,7 +93,7 @@ class Decision:
         ts: Seconds at which the rule was met; the last event's time while nothing is decided.
         day: The same in days from the start.
         reason: One sentence.
-        waiting_for: Closed gates; at INCONCLUSIVE what a person should look at.
+        waiting_for: What is missing for a promotion; at INCONCLUSIVE what a person should look at.
     """
 
     decision: str
@@ -246,7 +248,7 @@ class Analysis:
                 rank=rank,
                 priority=6,
                 decision=INCONCLUSIVE,
-                reason=f"{reason} without enough evidence: the champion stays",
+                reason=f"{reason} without a promotion, the champion stays",
             )
 
     def _timeout(self) -> int:
@@ -289,29 +291,34 @@ class Analysis:
         return check_gates(self._case, rank, response_failed=self._response_failed_at < rank)
 
     def _undecided(self, rank: int) -> Decision:
-        case = self._case
-        promote = case.channels.promote.at(rank)
-        threshold = case.policy.promote_threshold
         if self._stops_only:
             return self._decision(NONE, "nothing has tripped", rank)
-        closed = tuple(gate for gate in self._gates(rank) if not gate.passed)
-        if promote < math.log(threshold):
-            return self._decision(
-                NONE, f"promote E is {_e(promote):.3g}, needs {threshold:g}", rank, closed
-            )
-        if not closed:
-            hours = case.policy.gate_hours
-            return self._decision(NONE, f"gates are checked every {hours:g} h", rank)
-        return self._decision(f"{HOLD}{closed[0].gate}", closed[0].reason, rank, closed)
+        waiting = self._waiting(rank)
+        if waiting and waiting[0].gate != EVIDENCE:
+            return self._decision(f"{HOLD}{waiting[0].gate}", waiting[0].reason, rank, waiting)
+        reason = f"gates are checked every {self._case.policy.gate_hours:g} h"
+        return self._decision(NONE, waiting[0].reason if waiting else reason, rank, waiting)
+
+    def _waiting(self, rank: int) -> tuple[GateResult, ...]:
+        """Returns what stands between this moment and a promotion, the evidence first."""
+        threshold = self._case.policy.promote_threshold
+        log_e = self._case.channels.promote.at(rank)
+        evidence = GateResult(
+            gate=EVIDENCE,
+            passed=log_e >= math.log(threshold),
+            reason=f"promote E is {_e(log_e):.3g}, needs {threshold:g}",
+        )
+        return tuple(gate for gate in (evidence, *self._gates(rank)) if not gate.passed)
 
     def _decision(
-        self, decision: str, reason: str, rank: int, closed: tuple[GateResult, ...] | None = None
+        self, decision: str, reason: str, rank: int, waiting: tuple[GateResult, ...] = ()
     ) -> Decision:
         case = self._case
         if decision == INCONCLUSIVE:
-            closed = tuple(gate for gate in self._gates(rank) if not gate.passed)
+            waiting = self._waiting(rank)
+            reason = f"{reason}: {waiting[0].reason}" if waiting else reason
         if decision == NONE and (silent := self._silence(rank)) is not None:
-            closed = (*(closed or ()), silent)
+            waiting = (*waiting, silent)
         return Decision(
             decision=decision,
             ts=case.now(rank),
@@ -320,7 +327,7 @@ class Analysis:
             evidence=self._evidence(rank),
             counts=case.counts(rank),
             excluded=int(np.count_nonzero(case.timeline.of_events(case.marks.excluded) <= rank)),
-            waiting_for=closed or (),
+            waiting_for=waiting,
         )
 
     def _silence(self, rank: int) -> GateResult | None:

@@ -37,7 +37,7 @@ def log_of(run: Month, policy: ExperimentPolicy) -> ExperimentLog:
     found.sort(key=lambda item: item[0])
     events: list[Event] = [ExperimentOpened(id="0", seq=0, ts=0.0, policy=policy)]
     for seq, (at, kind, values) in enumerate(found, start=1):
-        events.append(kind(id=str(seq), seq=seq, ts=at, **values))  # type: ignore[arg-type]
+        events.append(kind(id=str(seq), seq=seq, ts=at, **values))
     return ExperimentLog.of(events)
 
 
