@@ -45,6 +45,7 @@ class ActorApi:
             "feed": self._feed,
             "deliveries": self._deliveries,
             "connected": self._connected,
+            "settled": self._settled,
         }
         writes: dict[str, Action] = {
             "messages": self._post,
@@ -124,6 +125,10 @@ class ActorApi:
 
     async def _connected(self, args: Args) -> Json:
         await self._sandbox.delivery.transport.ready()
+        return {}
+
+    async def _settled(self, args: Args) -> Json:
+        await self._sandbox.delivery.settled()
         return {}
 
     async def _deliveries(self, args: Args) -> Json:

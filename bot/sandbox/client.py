@@ -367,6 +367,21 @@ class SandboxClient:
         except TimeoutError:
             raise TimedOutError(f"no app connected to {self._url} in {timeout_s} s") from None
 
+    async def wait_until_settled(self, timeout_s: float = 30.0) -> None:
+        """Returns once the app acknowledged every event (or Slack would have given up).
+
+        Raises:
+            TimedOutError: Some are still on their way.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._call("GET", "settled", {})
+        except TimeoutError:
+            raise TimedOutError(
+                f"events are still undelivered after {timeout_s} s; see {self._url}"
+                "/sandbox/deliveries"
+            ) from None
+
     async def _call(self, verb: str, path: str, values: Mapping[str, Any]) -> Json:
         if self._session is None:
             raise InvalidInputError("use the client as `async with SandboxClient(url) as people`")

@@ -74,7 +74,7 @@ class Sandbox:
         self.feed = Feed(settings.feed_size, last_seq)
         self.faults = Faults()
         self.presence = Presence(life_s=settings.status_life_s)
-        self.socket_mode = SocketMode(settings, space.app_id)
+        self.socket_mode = SocketMode(settings, space.app_id, space.signing_secret)
         self.http_mode = (
             HttpMode(settings, space.signing_secret, settings.events_url)
             if settings.events_url

@@ -90,6 +90,7 @@ class Delivery:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _held: list[Json] = field(default_factory=list)
     _next: int = 0
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
 
     def start(self) -> None:
         """Takes up the events that an earlier process left undelivered."""
@@ -97,6 +98,12 @@ class Delivery:
             self.pending[key] = row
             self._next = max(self._next, int(key) + 1)
             self._spawn(key)
+
+    async def settled(self) -> None:
+        """Returns once every event was acknowledged or given up."""
+        while self.pending:
+            self._idle.clear()
+            await self._idle.wait()
 
     async def stop(self) -> None:
         """Stops delivering; what is pending stays in the journal."""
@@ -115,6 +122,9 @@ class Delivery:
         if self.faults.duplicate > 0:
             self.faults.duplicate -= 1
             self._enqueue(body, held=False)
+        self._release()
+
+    def _release(self) -> None:
         held, self._held = self._held, []
         for row in held:
             self._spawn(row["key"])
@@ -127,6 +137,7 @@ class Delivery:
             self.journal.delete("pending", key)
         self.pending.clear()
         self._held.clear()
+        self._idle.set()
 
     async def interact(self, kind: str, payload: Json) -> Ack | str:
         """Delivers an interaction once and returns the app's answer, or why there is none.
@@ -147,6 +158,8 @@ class Delivery:
         self.journal.put("pending", key, self.pending[key])
         if held:
             self._held.append(self.pending[key])
+            # Without a following event the held one goes out late rather than never.
+            asyncio.get_running_loop().call_later(self.settings.ack_timeout_s, self._release)
         else:
             self._spawn(key)
 
@@ -178,6 +191,8 @@ class Delivery:
         self.pending.pop(key, None)
         self.journal.delete("pending", key)
         self.journal.commit()
+        if not self.pending:
+            self._idle.set()
 
     def _drops_ack(self) -> bool:
         if self.faults.drop_acks <= 0:

@@ -1,6 +1,8 @@
 """Socket Mode: envelopes over real WebSockets, each to just one of the app's connections."""
 
 import asyncio
+import hashlib
+import hmac
 import itertools
 import json
 import secrets
@@ -17,8 +19,9 @@ from bot.sandbox.settings import SandboxSettings
 class Connection:
     """One open WebSocket of the app."""
 
-    def __init__(self, socket: web.WebSocketResponse) -> None:
+    def __init__(self, socket: web.WebSocketResponse, line: asyncio.Transport | None) -> None:
         self.socket = socket
+        self.line = line
         self.waiting: dict[str, asyncio.Future[Ack | str]] = {}
 
     async def request(self, envelope: Json, timeout_s: float) -> Ack | str:
@@ -60,10 +63,11 @@ class Connection:
 class SocketMode:
     """The app's connections, as a `Transport`."""
 
-    def __init__(self, settings: SandboxSettings, app_id: str) -> None:
+    def __init__(self, settings: SandboxSettings, app_id: str, secret: str) -> None:
         self._settings = settings
         self._app_id = app_id
-        self._tickets: set[str] = set()
+        self._secret = secret
+        self._used_tickets: set[str] = set()
         self._connections: list[Connection] = []
         self._turn = itertools.count()
         self._open = asyncio.Event()
@@ -74,24 +78,36 @@ class SocketMode:
         return len(self._connections)
 
     def ticket(self) -> str:
-        """Returns a single-use ticket for one connection."""
-        ticket = secrets.token_hex(16)
-        self._tickets.add(ticket)
-        return ticket
+        """Returns a single-use ticket for one connection.
+
+        It is signed rather than remembered: a client that got it just before a restart connects
+        with it just after, and slack_sdk would retry a refused URL for ever.
+        """
+        nonce = secrets.token_hex(12)
+        return f"{nonce}.{self._sign(nonce)}"
+
+    def _sign(self, nonce: str) -> str:
+        return hmac.new(self._secret.encode(), nonce.encode(), hashlib.sha256).hexdigest()[:24]
+
+    def _admits(self, ticket: str) -> bool:
+        nonce, _, signed = ticket.partition(".")
+        if ticket in self._used_tickets or not hmac.compare_digest(signed, self._sign(nonce)):
+            return False
+        self._used_tickets.add(ticket)
+        return True
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serves one connection until it closes."""
         ticket = request.query.get("ticket", "")
-        if ticket not in self._tickets:
+        if not self._admits(ticket):
             return web.json_response({"ok": False, "error": "invalid_ticket"}, status=403)
-        self._tickets.discard(ticket)
         socket = web.WebSocketResponse(max_msg_size=0)
         await socket.prepare(request)
         if self.count >= self._settings.max_connections:
             await socket.send_str(json.dumps(_disconnect("too_many_websockets")))
             await socket.close()
             return socket
-        connection = Connection(socket)
+        connection = Connection(socket, request.transport)
         self._connections.append(connection)
         try:
             await socket.send_str(json.dumps(self._hello()))
@@ -114,9 +130,8 @@ class SocketMode:
         for connection in connections:
             self._drop(connection)
             if abrupt:
-                transport = connection.socket.get_extra_info("transport")
-                if transport is not None:
-                    transport.abort()
+                if connection.line is not None:
+                    connection.line.abort()
                 continue
             try:
                 await connection.socket.send_str(json.dumps(_disconnect(reason)))

@@ -15,6 +15,8 @@ from bot.sandbox.jsontypes import Json
 from bot.sandbox.workspace import Workspace
 from feedback.clock import Clock
 
+MAX_EPHEMERALS = 2_000
+
 ChannelKind = Literal["channel", "group", "im"]
 
 
@@ -240,7 +242,9 @@ class State:
         return message
 
     def put_ephemeral(self, message: Json) -> None:
-        """Adds an ephemeral message, which no history shows."""
+        """Adds an ephemeral message, which no history shows; the oldest are forgotten."""
+        while len(self.ephemerals) >= MAX_EPHEMERALS:
+            self.remove_ephemeral(next(iter(self.ephemerals)))
         self.ephemerals[message["ts"]] = message
         self.journal.put("ephemeral", message["ts"], message)
 

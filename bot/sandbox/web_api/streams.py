@@ -98,8 +98,8 @@ def stop_stream(sandbox: Sandbox, caller: Caller, args: Args) -> Json:
 def end_streams(sandbox: Sandbox, channel: Channel, thread_ts: str) -> list[str]:
     """Ends every open stream of a thread because a person pressed Stop; returns their ts."""
     ended = []
-    for ts in channel.threads.get(thread_ts, []):
-        message = channel.messages[ts]
+    for ts in [thread_ts, *channel.threads.get(thread_ts, [])]:
+        message = channel.messages.get(ts, {})
         if message.get("streaming_state") != "in_progress":
             continue
         changes = {"streaming_state": "stopped_by_user", "_stream": None}

@@ -17,7 +17,7 @@ AMIRA, BEN, GRACE = "U0AMIRA001", "U0BENNO002", "U0GRACE007"
 BOT = "U0UNDRSTDY"
 SUPPORT, BILLING, REVIEW = "C0SUPPORT2", "C0BILLING3", "C0REVIEW04"
 
-FAST = SandboxSettings(ack_timeout_s=1.0, retry_delays_s=(0.0, 0.05, 0.1), trigger_life_s=3.0)
+FAST = SandboxSettings(ack_timeout_s=0.5, retry_delays_s=(0.0, 0.05, 0.1), trigger_life_s=3.0)
 
 
 @pytest.fixture
@@ -57,7 +57,9 @@ def quiet() -> logging.Logger:
 @asynccontextmanager
 async def connected(app: AsyncApp, sandbox: RunningSandbox) -> AsyncIterator[None]:
     """Runs `app` on Socket Mode until the context ends."""
-    handler = AsyncSocketModeHandler(app, sandbox.workspace.app_token, logger=quiet())
+    handler = AsyncSocketModeHandler(
+        app, sandbox.workspace.app_token, logger=quiet(), ping_interval=1
+    )
     await handler.connect_async()  # type: ignore[no-untyped-call]
     try:
         yield
