@@ -74,20 +74,16 @@ class Signals:
 
     Attributes:
         top_cosine: Best cosine.
-        cosine_drop: Best cosine minus the tenth best.
-        mean_cosine: Mean of the five best.
+        gap: Best cosine minus the median of all candidates': how far it stands out.
         lexical: Best BM25 score over the sum of the question terms' idf.
-        lexical_drop: Best minus tenth best BM25 score over the same sum.
         coverage: Share of the question's idf found in the best three chunks together.
         agreement: 1 when the BM25 winner is among the ten nearest vectors, else 0.
         probability: That the documents answer it, from all of these.
     """
 
     top_cosine: float = 0.0
-    cosine_drop: float = 0.0
-    mean_cosine: float = 0.0
+    gap: float = 0.0
     lexical: float = 0.0
-    lexical_drop: float = 0.0
     coverage: float = 0.0
     agreement: float = 0.0
     probability: float = 0.0

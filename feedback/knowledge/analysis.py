@@ -26,6 +26,15 @@ _STOP_WORDS = """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 
+# Stems that set a tone and carry no fact.
+_COURTESY = """
+    sorri apolog thank thanks pleas happi glad help hi hello hey great good okay ok sure welcom
+    understand appreci feel free let know absolut certain cours inconveni trouble troubl bear
+    patient patienc kind reach well love day nice wonder worri anyth els need want
+    question contact"""
+COURTESY_STEMS = frozenset(_COURTESY.split())
+
+
 def content_words(text: str) -> list[str]:
     """Returns the lower-cased words of `text` that carry meaning, unstemmed."""
     return [word for word in _WORD.findall(text.lower()) if word not in STOP_WORDS]

@@ -1,15 +1,17 @@
 """Searches both legs, fuses them, and says whether the documents answer the question at all."""
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from feedback.clock import Clock, SystemClock
 from feedback.domain.knowledge import Hit, SearchResult, Signals
 from feedback.errors import ConfigurationError
-from feedback.knowledge.analysis import terms
+from feedback.knowledge.analysis import COURTESY_STEMS, terms
 from feedback.knowledge.bm25 import idf
 from feedback.knowledge.fusion import fuse
+from feedback.knowledge.questions import essence
 from feedback.knowledge.repository import FoundChunk, IndexState, KnowledgeRepository, Scope, Vector
 from feedback.knowledge.sync import other_embedder
 from feedback.ports import Embedder
@@ -22,36 +24,30 @@ _SHOWN_FOR_COVERAGE = 3
 class AnswerablePolicy:
     """A logistic model of "the documents answer this": weights per signal and a threshold.
 
-    The weights belong to one embedder's space and were fitted on public question sets
-    (see `tests/benchmarks/bench_retrieval.py`). Refit them on a deployment's confirmed cases.
+    The weights belong to all-MiniLM-L6-v2's space. They were fitted on FeedbackQA's questions and
+    documents and on the sample company, against bank, chat, arithmetic and general questions and
+    against the same questions with their document taken out. Refit them on a deployment's
+    confirmed cases.
 
     Attributes:
         threshold: Probability from which a question counts as answerable.
-        floor_cosine: Below this best cosine nothing is answerable, whatever the words say.
     """
 
-    intercept: float = -9.0
-    top_cosine: float = 12.0
-    cosine_drop: float = 2.0
-    mean_cosine: float = 2.0
-    lexical: float = 1.0
-    lexical_drop: float = 1.0
-    coverage: float = 2.0
-    agreement: float = 0.3
-    threshold: float = 0.5
-    floor_cosine: float = 0.25
+    intercept: float = -6.42
+    top_cosine: float = 6.09
+    gap: float = 5.76
+    lexical: float = 0.78
+    coverage: float = 1.32
+    agreement: float = 0.41
+    threshold: float = 0.45
 
     def probability(self, signals: Signals) -> float:
         """Returns the probability, 0..1, that the documents answer the question."""
-        if signals.top_cosine < self.floor_cosine:
-            return 0.0
         total = (
             self.intercept
             + self.top_cosine * signals.top_cosine
-            + self.cosine_drop * signals.cosine_drop
-            + self.mean_cosine * signals.mean_cosine
+            + self.gap * signals.gap
             + self.lexical * signals.lexical
-            + self.lexical_drop * signals.lexical_drop
             + self.coverage * signals.coverage
             + self.agreement * signals.agreement
         )
@@ -66,7 +62,7 @@ class SearchPolicy:
         vector_share: Weight of the vector leg in the convex sum.
     """
 
-    vector_share: float = 0.3
+    vector_share: float = 0.6
     answerable: AnswerablePolicy = field(default_factory=AnswerablePolicy)
 
 
@@ -104,8 +100,9 @@ class KnowledgeSearch:
             return SearchResult()
         if state.embedder_id != self._embedder.id:
             raise ConfigurationError(other_embedder(state.embedder_id, self._embedder.id))
-        weights = await self._weights(question, state)
-        vector = (await self._embedder.embed([question]))[0]
+        asked = essence(question)
+        weights = await self._weights(asked, state)
+        vector = (await self._embedder.embed([asked]))[0]
         scope = Scope(at=self._clock.now(), audience=audience)
         scored = await self._scored(weights, vector, scope)
         if not scored:
@@ -152,22 +149,20 @@ class KnowledgeSearch:
         shown: Sequence[FoundChunk],
     ) -> Signals:
         near = sorted(cosine.values(), reverse=True)
-        by_words = sorted(lexical.values(), reverse=True)
         total = sum(weights.values())
         covered = {term for item in shown for term in terms(f"{item.chunk.path} {item.chunk.text}")}
         winner = max(lexical, key=lambda chunk: (lexical[chunk], chunk))
-        tenth = min(9, len(near) - 1)
+        tenth = near[min(9, len(near) - 1)]
         raw = Signals(
             top_cosine=near[0],
-            cosine_drop=near[0] - near[tenth],
-            mean_cosine=sum(near[:5]) / len(near[:5]),
-            lexical=by_words[0] / total if total else 0.0,
-            lexical_drop=(by_words[0] - by_words[tenth]) / total if total else 0.0,
+            gap=near[0] - statistics.median(near),
+            lexical=max(lexical.values()) / total if total else 0.0,
             coverage=sum(w for t, w in weights.items() if t in covered) / total if total else 0.0,
-            agreement=1.0 if lexical[winner] > 0 and cosine[winner] >= near[tenth] else 0.0,
+            agreement=1.0 if lexical[winner] > 0 and cosine[winner] >= tenth else 0.0,
         )
-        probability = self._policy.answerable.probability(raw)
-        return Signals(**{**raw.__dict__, "probability": probability})
+        has_subject = any(not term.isdigit() and term not in COURTESY_STEMS for term in weights)
+        probability = self._policy.answerable.probability(raw) if has_subject else 0.0
+        return replace(raw, probability=probability)
 
 
 def _hit(found: FoundChunk, score: float) -> Hit:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from feedback.domain.text import normalise
-from feedback.knowledge.analysis import terms
+from feedback.knowledge.analysis import COURTESY_STEMS, terms
 
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _LINK = re.compile(r"https?://\S+|\bwww\.\S+")
@@ -13,14 +13,6 @@ _NEGATION = re.compile(
     r"couldn't|shouldn't|wasn't|weren't|unavailable|impossible)\b"
 )
 _OPENER = re.compile(r"\W*(yes|no|yeah|yep|nope)\b")
-
-# Stems that set a tone and carry no fact.
-_COURTESY = """
-    sorri apolog thank thanks pleas happi glad help hi hello hey great good okay ok sure welcom
-    understand appreci feel free let know absolut certain cours inconveni trouble troubl bear
-    patient patienc kind reach well love day nice wonder worri anyth els need want
-    question contact"""
-COURTESY_STEMS = frozenset(_COURTESY.split())
 
 
 @dataclass(frozen=True, kw_only=True)

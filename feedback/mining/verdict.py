@@ -12,7 +12,8 @@ import numpy as np
 from feedback.domain.interaction import Reason
 from feedback.domain.pattern import PatternKind, PreviousPattern, Verdict
 from feedback.domain.text import normalise, words
-from feedback.mining.changes import COURTESY_STEMS, contradicts
+from feedback.knowledge.analysis import COURTESY_STEMS
+from feedback.mining.changes import contradicts
 from feedback.mining.kinds import Failure
 from feedback.mining.rank import distinct_people
 from feedback.ports import Vectors
