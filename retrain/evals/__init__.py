@@ -5,7 +5,7 @@ from retrain.evals.corrections import CorrectionsTask, held_out_examples
 from retrain.evals.echo import EchoTask
 from retrain.evals.evaluation import Evaluation, Failure, Metric, Outcome, measure, wilson
 from retrain.evals.facts import FactsTask
-from retrain.evals.grounding import GroundingTask, lexically_grounded, unsupported
+from retrain.evals.grounding import GroundingTask, judge_by_words
 from retrain.evals.leakage import LeakageTask
 from retrain.evals.refusal import RefusalTask, declines
 from retrain.evals.runner import Generate, evaluate
@@ -31,10 +31,9 @@ __all__ = [
     "declines",
     "evaluate",
     "held_out_examples",
-    "lexically_grounded",
+    "judge_by_words",
     "measure",
     "stated_sums",
     "sum_example",
-    "unsupported",
     "wilson",
 ]

@@ -1,27 +1,22 @@
 """Do answers say what the sources say, and nothing else?"""
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from feedback.domain.text import sentences, words
-from retrain.arithmetic import numbers_in
+from feedback.tone.checks import Pattern
+from feedback.tone.grounding import grounded
 from retrain.evals.task import Example
 
-_STEM = 5
-_MIN_SUPPORT = 0.6
-# A capital inside a sentence marks a name; the first word of a sentence does not.
-_NAME = re.compile(r"(?<=[a-z,;] )[A-Z][\w-]+")
-
 Grounded = Callable[[str, Sequence[str]], bool]
+"""Judges `(answer, texts it may draw on)`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroundingTask:
-    """Share of answers that the sources support.
+    """Share of answers that say something and have it from the sources.
 
     Attributes:
-        grounded: Judges `(answer, texts it may draw on)`; `lexically_grounded` by default.
+        grounded: The judge; `judge_by_words()` when None.
     """
 
     asked: Sequence[Example]
@@ -34,37 +29,23 @@ class GroundingTask:
 
     def check(self, example: Example, answer: str) -> bool:
         """Returns whether the answer is supported; the question's own words count as support."""
-        judge = self.grounded or lexically_grounded
+        judge = self.grounded or judge_by_words()
         sources = example.sources or (example.reference,)
         return judge(answer, (*sources, example.question))
 
 
-def lexically_grounded(answer: str, sources: Sequence[str]) -> bool:
-    """Judges support by words: a signal and no proof.
+def judge_by_words(boilerplate: Iterable[Pattern] = ()) -> Grounded:
+    """Returns the judge that the bot itself uses, with one demand more: the answer must claim.
 
-    Supported: no number and no name that the sources lack, and at least one sentence with 60 % of
-    its word stems in them. So "I do not know" is not grounded where the sources have the answer.
-    Blind to paraphrase and to right words in a wrong relation.
+    So "I do not know" and a bare greeting are not grounded where the sources have the answer.
+
+    Args:
+        boilerplate: Sentences that claim nothing; pass `StyleGuide.required`.
     """
-    if unsupported(answer, sources):
-        return False
-    known = {stem for source in sources for stem in _stems(source)}
-    return any(
-        len(stems & known) >= _MIN_SUPPORT * len(stems)
-        for sentence in sentences(answer)
-        if (stems := _stems(sentence))
-    )
+    patterns = tuple(boilerplate)
 
+    def judge(answer: str, sources: Sequence[str]) -> bool:
+        found = grounded(answer, sources, boilerplate=patterns)
+        return found.supported and found.claims > 0
 
-def unsupported(answer: str, sources: Sequence[str]) -> list[str]:
-    """Returns the numbers and names of an answer that no source mentions."""
-    text = "\n".join(sources)
-    numbers = set(numbers_in(text))
-    found = [format(value, "f") for value in numbers_in(answer) if value not in numbers]
-    names = set(words(text))
-    found += [name for name in _NAME.findall(answer) if name.casefold() not in names]
-    return found
-
-
-def _stems(text: str) -> set[str]:
-    return {word[:_STEM] for word in words(text) if len(word) > 3 or word.isdigit()}
+    return judge

@@ -12,6 +12,7 @@ from feedback.tone import StyleGuide
 from retrain.dataset.files import read_holdout, read_train
 from retrain.dataset.rows import HeldOutRow
 from retrain.evals.evaluation import Evaluation
+from retrain.evals.grounding import judge_by_words
 from retrain.evals.runner import evaluate
 from retrain.evals.suite import SuiteInput, standard_suite
 from retrain.inference import BatchGenerator
@@ -96,6 +97,7 @@ def run_evaluation(spec: EvaluationSpec) -> EvaluationPair:
             train=read_train(spec.dataset_dir),
             benchmark=_benchmark(spec.benchmark),
             on_brand=guide.is_on_brand,
+            grounded=judge_by_words(guide.required),
             leftovers=lambda text: [span.type for span in redactor.find(text)],
             probes=spec.probes,
         )

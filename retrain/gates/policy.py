@@ -1,7 +1,7 @@
 """Which gates there are and how sure they must be."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from feedback.errors import ConfigurationError
@@ -61,6 +61,29 @@ class GatePolicy:
     alpha: float = 0.05
     correlation: float = 0.3
     require_never_break: bool = True
+
+    @classmethod
+    def with_margins(cls, margins: Mapping[str, float]) -> "GatePolicy":
+        """Returns the default gates with other tolerated falls.
+
+        Args:
+            margins: By metric, 0..1 exclusive.
+
+        Raises:
+            ConfigurationError: When a metric has no gate or a margin is impossible.
+        """
+        known = {rule.metric for rule in DEFAULT_RULES}
+        unknown = sorted(set(margins) - known)
+        if unknown:
+            raise ConfigurationError(
+                f"no gate looks at {', '.join(unknown)}; gates are {', '.join(sorted(known))}"
+            )
+        return cls(
+            rules=tuple(
+                replace(rule, margin=margins.get(rule.metric, rule.margin))
+                for rule in DEFAULT_RULES
+            )
+        )
 
     def __post_init__(self) -> None:
         """Refuses impossible numbers.

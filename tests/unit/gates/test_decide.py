@@ -185,6 +185,14 @@ def test_impossible_policies_name_every_problem() -> None:
     assert len(caught.value.problems) == 3
 
 
+def test_margins_are_set_by_metric() -> None:
+    policy = GatePolicy.with_margins({"facts": 0.1})
+    assert {r.metric: r.margin for r in policy.rules}["facts"] == 0.1
+    assert {r.metric: r.margin for r in policy.rules}["arithmetic"] == 0.05
+    with pytest.raises(ConfigurationError, match="no gate looks at speed"):
+        GatePolicy.with_margins({"speed": 0.1})
+
+
 _outcomes = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=120)
 
 

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,11 +23,10 @@ from retrain.evals import (
     declines,
     evaluate,
     held_out_examples,
-    lexically_grounded,
+    judge_by_words,
     measure,
     stated_sums,
     sum_example,
-    unsupported,
 )
 from retrain.gates import GatePolicy, decide
 from tests.unit.gates.models import evaluation, example, scores
@@ -203,11 +203,12 @@ def test_refusing_everything_scores_only_on_what_should_be_declined() -> None:
 
 def test_grounding_by_words() -> None:
     sources = ("Exports stay ready for 45 days. Ask the Brightwell team.",)
-    assert lexically_grounded("Sure! Exports stay ready for 45 days.", sources)
-    assert not lexically_grounded("Exports stay ready for 30 days.", sources)
-    assert not lexically_grounded("Exports stay ready for 45 days at Northwind.", sources)
-    assert not lexically_grounded("I am sorry, I do not know that.", sources)
-    assert unsupported("It takes 30 days, says Northwind.", sources) == ["30", "Northwind"]
+    judge = judge_by_words([re.compile("^Happy to help!$")])
+    assert judge("Happy to help! Exports stay ready for 45 days.", sources)
+    assert not judge("Exports stay ready for 30 days.", sources)
+    assert not judge("Exports stay ready for 45 days at Northwind.", sources)
+    assert not judge("I am sorry, I do not know that.", sources)
+    assert not judge("Happy to help!", sources)
 
 
 def test_grounding_skips_questions_without_anything_to_draw_on() -> None:
