@@ -14,6 +14,7 @@ from slack_bolt.async_app import AsyncApp
 
 from bot.answering import Answering, AnswerSettings, Generators, Guard, Knowledge
 from bot.correcting import CorrectionDesk
+from bot.in_flight import InFlight
 from bot.notices import Notices
 from bot.redacting import ThreadRedactor
 from bot.routing import TurnRouter
@@ -39,6 +40,9 @@ from feedback.store.unit_of_work import Store
 
 _log = logging.getLogger(__name__)
 
+_LAST_WORK_S = 5.0
+"""Seconds that listeners get to finish after the connection to Slack was closed."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outside:
@@ -58,6 +62,7 @@ class Bot:
     app: AsyncApp
     api: SlackApi
     identity: Identity
+    in_flight: InFlight
     workers: InboxWorkers
     notices: Notices
     directory: Directory
@@ -125,6 +130,7 @@ def _assemble(settings: Settings, outside: Outside, api: SlackApi, identity: Ide
             max_attempts=settings.bot.max_attempts,
         ),
     )
+    in_flight = InFlight()
     listeners = Listeners(
         ListenerParts(
             store=store,
@@ -132,13 +138,15 @@ def _assemble(settings: Settings, outside: Outside, api: SlackApi, identity: Ide
             voting=voting,
             corrections=corrections,
             effects_owed=notices.wake,
+            in_flight=in_flight,
         )
     )
-    gate = InboxGate(store, clock, identity, workers.wake)
+    gate = InboxGate(store, clock, identity, workers.wake, in_flight)
     return Bot(
         app=build_app(api.client, gate, listeners),
         api=api,
         identity=identity,
+        in_flight=in_flight,
         workers=workers,
         notices=notices,
         directory=Directory(
@@ -184,6 +192,7 @@ async def running(bot: Bot, *, app_token: str) -> AsyncIterator[None]:
         ]
 
         async def finish() -> None:
+            await bot.in_flight.drain(_LAST_WORK_S)
             stop.set()
             bot.notices.wake()
             await asyncio.gather(*tasks)

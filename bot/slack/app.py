@@ -41,20 +41,29 @@ def build_app(
         request_verification_enabled=signing_secret is not None,
         logger=logging.getLogger("bot.slack.bolt"),
     )
-    app.action(VOTE_ACTION)(listeners.vote)
-    app.action(CORRECT_ACTION)(listeners.correct)
-    app.action(CLAIM_ACTION)(listeners.claim)
-    app.action(EDIT_ACTION)(listeners.edit)
-    for action in (APPROVE_ACTION, REJECT_ACTION, ESCALATE_ACTION):
-        app.action(action)(listeners.decide)
-    app.view(REASON_MODAL)(listeners.explain)
-    app.view(CORRECTION_MODAL)(listeners.draft)
-    app.view(CONFIRM_MODAL)(listeners.confirm)
-    app.view(EDIT_MODAL)(listeners.save_edit)
-    app.shortcut(TEACH_SHORTCUT)(listeners.teach)
-    app.action(_ANYTHING)(listeners.ignore)
-    app.view_submission(_ANYTHING)(listeners.ignore)
-    app.view_closed(_ANYTHING)(listeners.ignore)
-    app.shortcut(_ANYTHING)(listeners.ignore)
-    app.command(_ANYTHING)(listeners.ignore)
+    tracked = listeners.tracked
+    for action, listener in (
+        (VOTE_ACTION, listeners.vote),
+        (CORRECT_ACTION, listeners.correct),
+        (CLAIM_ACTION, listeners.claim),
+        (EDIT_ACTION, listeners.edit),
+        (APPROVE_ACTION, listeners.decide),
+        (REJECT_ACTION, listeners.decide),
+        (ESCALATE_ACTION, listeners.decide),
+    ):
+        app.action(action)(tracked(listener))
+    for callback, listener in (
+        (REASON_MODAL, listeners.explain),
+        (CORRECTION_MODAL, listeners.draft),
+        (CONFIRM_MODAL, listeners.confirm),
+        (EDIT_MODAL, listeners.save_edit),
+    ):
+        app.view(callback)(tracked(listener))
+    app.shortcut(TEACH_SHORTCUT)(tracked(listeners.teach))
+    ignore = tracked(listeners.ignore)
+    app.action(_ANYTHING)(ignore)
+    app.view_submission(_ANYTHING)(ignore)
+    app.view_closed(_ANYTHING)(ignore)
+    app.shortcut(_ANYTHING)(ignore)
+    app.command(_ANYTHING)(ignore)
     return app

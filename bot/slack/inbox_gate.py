@@ -13,6 +13,7 @@ from typing import Any
 from slack_bolt.context.async_context import AsyncBoltContext
 from slack_bolt.response import BoltResponse
 
+from bot.in_flight import InFlight
 from bot.slack.payloads import INTERACTIVE, Identity, is_own, to_delivery
 from feedback.clock import Clock
 from feedback.store.unit_of_work import Store
@@ -29,13 +30,22 @@ class InboxGate:
         clock: Stamps interactions, which carry no time of their own.
         bot: Who the bot is; what it did itself is dropped.
         wake: Called after something new was stored.
+        in_flight: Told what is being stored, so that a stop can wait for it.
     """
 
-    def __init__(self, store: Store, clock: Clock, bot: Identity, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        bot: Identity,
+        wake: Callable[[], None],
+        in_flight: InFlight,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._bot = bot
         self._wake = wake
+        self._in_flight = in_flight
 
     async def __call__(
         self,
@@ -50,8 +60,9 @@ class InboxGate:
         if is_own(body, self._bot):
             return _acknowledged()
         delivery = to_delivery(body, self._clock.now().timestamp())
-        async with self._store.begin() as tx:
-            row_id = await tx.inbox.add(delivery)
+        with self._in_flight.working():
+            async with self._store.begin() as tx:
+                row_id = await tx.inbox.add(delivery)
         if not delivery.parsed:
             _log.error("stored a delivery that cannot be read as inbox row %s", row_id)
         if kind not in INTERACTIVE and "command" not in body:

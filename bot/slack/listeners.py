@@ -10,6 +10,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.context.async_context import AsyncBoltContext
 
 from bot.correcting import Click, CorrectionDesk
+from bot.in_flight import InFlight
 from bot.slack.api import SlackApi
 from bot.slack.forms import (
     Delivered,
@@ -41,6 +42,9 @@ from feedback.store.unit_of_work import Store
 
 _log = logging.getLogger(__name__)
 
+Listener = Callable[[AsyncAck, dict[str, Any], AsyncBoltContext], Awaitable[None]]
+"""What Bolt calls; it injects by these parameter names: ack, body, context."""
+
 DATABASE_PATIENCE_S = 1.0
 """A trigger lives about 3 s: after this long the modal opens empty and is filled later."""
 
@@ -51,6 +55,7 @@ class ListenerParts:
 
     Attributes:
         effects_owed: Called when an effect was written to the outbox.
+        in_flight: Told what is being handled, so that a stop can wait for it.
     """
 
     store: Store
@@ -58,6 +63,7 @@ class ListenerParts:
     voting: VotingDesk
     corrections: CorrectionDesk
     effects_owed: Callable[[], None]
+    in_flight: InFlight
 
 
 class Listeners:
@@ -65,6 +71,15 @@ class Listeners:
 
     def __init__(self, parts: ListenerParts) -> None:
         self._parts = parts
+
+    def tracked(self, listener: Listener) -> Listener:
+        """Returns a listener that a stop of the process waits for."""
+
+        async def handle(ack: AsyncAck, body: dict[str, Any], context: AsyncBoltContext) -> None:
+            with self._parts.in_flight.working():
+                await listener(ack, body, context)
+
+        return handle
 
     async def vote(self, ack: AsyncAck, body: dict[str, Any], context: AsyncBoltContext) -> None:
         """A click on a feedback button; a thumb down opens the reason modal first."""

@@ -40,10 +40,13 @@ class SqlCorrections:
         """Stores a correction with its first version; storing the same id again changes nothing."""
         values = asdict(correction)
         text, redaction = values.pop("text"), values.pop("redaction_version")
-        added = await self._connection.execute(
-            insert(corrections).values(**values).on_conflict_do_nothing()
+        added = await self._connection.scalar(
+            insert(corrections)
+            .values(**values)
+            .on_conflict_do_nothing()
+            .returning(corrections.c.id)
         )
-        if added.rowcount:
+        if added is not None:
             await self._add_version(
                 correction.id, 1, text, correction.author, redaction, correction.created_at
             )
@@ -119,20 +122,19 @@ class SqlCorrections:
         before = await self.get(correction_id, team=team)
         _require_free(before, editor)
         escalated = before.state is CorrectionState.ESCALATED
-        await self._advance(
+        version = before.version + 1
+        await self._change(
             correction_id,
             team=team,
             row_version=row_version,
             allowed=OPEN_STATES,
             values={
-                "version": before.version + 1,
+                "version": version,
                 "claimed_by": editor,
                 "state": CorrectionState.ESCALATED if escalated else CorrectionState.CLAIMED,
             },
         )
-        await self._add_version(
-            correction_id, before.version + 1, text, editor, redaction_version, at
-        )
+        await self._add_version(correction_id, version, text, editor, redaction_version, at)
         return await self.get(correction_id, team=team)
 
     async def decide(
@@ -238,6 +240,21 @@ class SqlCorrections:
         allowed: Sequence[CorrectionState],
         values: dict[str, Any],
     ) -> Correction:
+        await self._change(
+            correction_id, team=team, row_version=row_version, allowed=allowed, values=values
+        )
+        return await self.get(correction_id, team=team)
+
+    async def _change(
+        self,
+        correction_id: str,
+        *,
+        team: str,
+        row_version: int,
+        allowed: Sequence[CorrectionState],
+        values: dict[str, Any],
+    ) -> None:
+        """Changes a row of exactly this version in one of these states."""
         result = await self._connection.execute(
             update(corrections)
             .where(
@@ -248,13 +265,12 @@ class SqlCorrections:
             )
             .values(**values, row_version=row_version + 1)
         )
-        now = await self.get(correction_id, team=team)
         if result.rowcount == 0:
+            now = await self.get(correction_id, team=team)
             raise ConflictError(
                 f"correction {correction_id} is {now.state} at version {now.row_version}, "
                 f"not at {row_version}; look at the newest card"
             )
-        return now
 
     async def _add_version(
         self, correction_id: str, version: int, text: str, editor: str, redaction: str, at: datetime

@@ -27,7 +27,7 @@ from feedback.store.unit_of_work import Store
 from feedback.tone.guide import StyleGuide
 
 AMIRA, BEN, GRACE, HENRIK = "U0AMIRA001", "U0BENNO002", "U0GRACE007", "U0HENRK008"
-JONAS = "U0JONAS010"
+INES, JONAS = "U0INESC009", "U0JONAS010"
 BOT = "U0UNDRSTDY"
 SUPPORT, REVIEW = "C0SUPPORT2", "C0REVIEW04"
 
@@ -135,7 +135,7 @@ class Workplace:
 async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 15.0) -> None:
     """Waits for something that another process or task is about to bring about."""
     async with asyncio.timeout(seconds):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - the other side has no event to offer
             await asyncio.sleep(0.02)
 
 

@@ -1,15 +1,18 @@
 """Mention, answer, thumb, correction, review: the whole path over real sockets."""
 
+from datetime import UTC, datetime
+
 from sqlalchemy import text
 
 from feedback.domain.correction import CorrectionState
 from feedback.domain.interaction import InteractionState, Rating, Reason
+from feedback.domain.person import Role
 from tests.integration.bot.conftest import (
-    AMIRA,
     ANSWER,
     BEN,
     GRACE,
     HENRIK,
+    INES,
     REVIEW,
     SUPPORT,
     Workplace,
@@ -102,8 +105,10 @@ async def test_an_agent_cannot_review(workplace: Workplace) -> None:
     people = workplace.people
     await propose(workplace, BEN)
     card = await people.wait_for_message(channel=REVIEW, where=lambda m: "Correction" in m.text)
-    await people.click(user=AMIRA, message=card, action_id="review_approve")
-    private = await people.wait_for_ephemeral(user=AMIRA, channel=REVIEW, thread_ts=card.ts)
+    async with workplace.store.begin() as tx:
+        await tx.people.set_role(workplace.team, INES, Role.AGENT, at=datetime.now(UTC))
+    await people.click(user=INES, message=card, action_id="review_approve")
+    private = await people.wait_for_ephemeral(user=INES, channel=REVIEW, thread_ts=card.ts)
     assert "role does not permit" in private.text
     async with workplace.store.begin() as tx:
         assert await tx.corrections.approved() == []
@@ -144,7 +149,7 @@ async def test_an_edit_makes_a_version_and_approval_takes_the_newest(workplace: 
     card = await people.wait_for_message(channel=REVIEW, where=lambda m: "Correction" in m.text)
     await people.click(user=GRACE, message=card, action_id="review_edit", wait_view_s=5)
     edited = await people.submit(user=GRACE, values={"answer": "Press Export."})
-    assert edited.outcome == "closed"
+    assert edited.outcome == "closed", edited
     newest = await people.wait_for_message(channel=REVIEW, where=lambda m: "claimed" in m.text)
     await people.click(user=GRACE, message=newest, action_id="review_approve")
     await people.wait_for_message(channel=REVIEW, where=lambda m: "approved" in m.text)

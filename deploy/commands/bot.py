@@ -1,0 +1,50 @@
+"""`understudy bot`: Slack listeners and answer workers in one process."""
+
+import asyncio
+import logging
+import signal
+import sys
+
+from bot.guarding import StyleGuard
+from bot.model_clients import ModelClients
+from bot.retrieval import StoredKnowledge
+from bot.runtime import Outside, run
+from bot.slack.payloads import Identity
+from deploy.wiring import make_clock, open_store, style_dir
+from feedback.settings import Settings, load_settings
+from feedback.tone.guide import StyleGuide
+
+
+def bot() -> None:
+    """Answer in Slack over Socket Mode, until it is interrupted."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    asyncio.run(_bot(load_settings()))
+
+
+async def _bot(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    guide = StyleGuide.load(style_dir(settings))
+    clients = ModelClients(api_key=settings.model.api_key.get_secret_value())
+    try:
+        async with open_store(settings) as store:
+            outside = Outside(
+                store=store,
+                clock=make_clock(settings),
+                knowledge=StoredKnowledge(store, clients, embed_url=settings.model.embed_url),
+                generators=clients,
+                guard=StyleGuard(guide),
+            )
+            await run(settings, outside, stop, ready=_announce)
+    finally:
+        await clients.aclose()
+
+
+def _announce(identity: Identity) -> None:
+    print(f"bot {identity.user_id} answers in {identity.team}", file=sys.stderr, flush=True)
