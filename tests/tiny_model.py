@@ -45,8 +45,11 @@ def train_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def build_model(folder: Path, *, seed: int = 0) -> Path:
-    """Saves a servable snapshot (config, weights, tokenizer, template) and returns its folder."""
+def build_model(folder: Path, *, seed: int = 0, ends: bool = True) -> Path:
+    """Saves a servable snapshot (config, weights, tokenizer, template) and returns its folder.
+
+    With `ends=False` no token ends an answer, so that only max_tokens does.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))
@@ -63,16 +66,16 @@ def build_model(folder: Path, *, seed: int = 0) -> Path:
         tie_word_embeddings=True,
         initializer_range=0.3,  # wide, so that greedy answers vary instead of repeating one token
         bos_token_id=tokenizer.token_to_id("<|bos|>"),
-        eos_token_id=tokenizer.token_to_id("<|end|>"),
+        eos_token_id=tokenizer.token_to_id("<|end|>") if ends else None,
         pad_token_id=tokenizer.token_to_id("<|pad|>"),
     )
-    LlamaForCausalLM(config).eval().save_pretrained(folder)
+    LlamaForCausalLM(config).save_pretrained(folder)
     (folder / "tokenizer_config.json").write_text(
         json.dumps(
             {
                 "tokenizer_class": "PreTrainedTokenizerFast",
                 "bos_token": "<|bos|>",
-                "eos_token": "<|end|>",
+                "eos_token": "<|end|>" if ends else None,
                 "pad_token": "<|pad|>",
                 "chat_template": TEMPLATE,
             }
@@ -96,5 +99,5 @@ def build_adapter(base: Path, folder: Path, *, seed: int, rank: int = 8) -> Path
     for name, parameter in wrapped.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.2)
-    wrapped.save_pretrained(folder)
+    wrapped.save_pretrained(str(folder))
     return folder

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -147,6 +148,18 @@ def bind(host: str, port: int) -> socket.socket:
     return taken
 
 
+def make_server(service: Service, options: ServerOptions) -> uvicorn.Server:
+    """Returns the HTTP server; run `serve(sockets=[bind(...)])` on it."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            build_app(service, api_key=options.api_key),
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=options.drain_s,
+        )
+    )
+
+
 def serve(options: ServerOptions, make_embedder: Callable[[], Embedder] | None) -> None:
     """Serves until SIGTERM or SIGINT; then stops accepting, finishes what runs, and returns.
 
@@ -160,14 +173,15 @@ def serve(options: ServerOptions, make_embedder: Callable[[], Embedder] | None) 
     taken = bind(options.host, options.port)
     try:
         service = build_service(options, None if make_embedder is None else make_embedder())
-        server = uvicorn.Server(
-            uvicorn.Config(
-                build_app(service, api_key=options.api_key),
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=options.drain_s,
-            )
-        )
+        server = make_server(service, options)
+
+        def stop(*_: object) -> None:
+            # uvicorn raises the signal again once it has drained: then this is harmless, and the
+            # process ends with status 0 instead of as killed.
+            server.should_exit = True
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
         host, port = taken.getsockname()[:2]
         LOGGER.info("serving %s on http://%s:%d", options.model, host, port)
         asyncio.run(server.serve(sockets=[taken]))

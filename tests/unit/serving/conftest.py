@@ -1,0 +1,3 @@
+from tests.serving_fixtures import tiny_adapters, tiny_base
+
+__all__ = ["tiny_adapters", "tiny_base"]
