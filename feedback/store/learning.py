@@ -40,10 +40,13 @@ class SqlDatasets:
     async def add(self, version: DatasetVersion, examples: Sequence[DatasetExample]) -> None:
         """Stores a version once; building the same content again changes nothing."""
         values = {**asdict(version), "path": str(version.path)}
-        added = await self._connection.execute(
-            upsert(dataset_versions).values(**values).on_conflict_do_nothing()
+        added = await self._connection.scalar(
+            upsert(dataset_versions)
+            .values(**values)
+            .on_conflict_do_nothing()
+            .returning(dataset_versions.c.id)
         )
-        if added.rowcount == 0 or not examples:
+        if added is None or not examples:
             return
         await self._connection.execute(
             insert(dataset_examples),
@@ -225,14 +228,15 @@ class SqlAdapters:
             "version": version + 1,
             "since": at,
         }
-        done = await self._connection.execute(
+        done = await self._connection.scalar(
             upsert(champion)
             .values(id=1, **values)
             .on_conflict_do_update(
                 index_elements=["id"], set_=values, where=champion.c.version == version
             )
+            .returning(champion.c.version)
         )
-        if done.rowcount != 1:
+        if done is None:
             raise ConflictError(f"the champion pointer left version {version}")
         if current is not None:
             await self.mark(current.id, AdapterState.RETIRED)

@@ -21,7 +21,7 @@ class SqlOutbox:
 
     async def add(self, key: str, kind: str, payload: Mapping[str, Any]) -> bool:
         """Owes an effect once; False when the key is known already."""
-        result = await self._connection.execute(
+        added = await self._connection.scalar(
             insert(outbox)
             .values(
                 key=key,
@@ -31,8 +31,9 @@ class SqlOutbox:
                 created_at=func.clock_timestamp(),
             )
             .on_conflict_do_nothing()
+            .returning(outbox.c.id)
         )
-        return result.rowcount == 1
+        return added is not None
 
     async def claim(
         self, kinds: Sequence[str], *, lease_s: float, limit: int = 10

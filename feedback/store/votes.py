@@ -35,12 +35,13 @@ class SqlVotes:
         )
         acts = await self._acts(event.interaction_id, event.user_id)
         vote = fold_votes([*acts, event])
-        added = await self._connection.execute(
+        added = await self._connection.scalar(
             insert(vote_events)
             .values(**asdict(event), value=vote.rating or "none", recorded_at=at)
             .on_conflict_do_nothing()
+            .returning(vote_events.c.seq)
         )
-        if added.rowcount == 0:
+        if added is None:
             return None
         values = {**asdict(vote), "updated_at": at}
         statement = insert(votes).values(**values)

@@ -9,7 +9,7 @@ from feedback.domain.cycle import CycleState
 from feedback.mining.patterns import MiningPolicy
 from feedback.ports import Embedder
 from feedback.prompting import DEFAULT_POLICY
-from feedback.redaction import REDACTION_VERSION, Redactor
+from feedback.redaction import REDACTION_VERSION
 from feedback.samples import generic_dialogues
 from feedback.settings import PACKAGED_BASE, Settings
 from feedback.store.unit_of_work import Store
@@ -25,6 +25,7 @@ from retrain.cycle.training import TrainingStep
 from retrain.cycle.weighing import WeighingStep
 from retrain.dataset.cleaning import DatasetChecks
 from retrain.dataset.policy import DatasetPolicy
+from retrain.dataset.privacy import leftover_check
 from retrain.dataset.rows import ReplayRow
 from retrain.experiments.policy import ExperimentPolicy
 from retrain.gates.policy import GatePolicy
@@ -141,11 +142,10 @@ def _dataset_policy(settings: Settings) -> DatasetPolicy:
 
 
 def _sources(settings: Settings, guide: StyleGuide) -> DatasetSources:
-    redactor = Redactor()
     return DatasetSources(
         replay=replay_rows,
         checks=DatasetChecks(
-            leftovers=lambda text: [span.type for span in redactor.find(text)],
+            leftovers=leftover_check(),
             style=lambda text: [
                 violation.rule for violation in guide.check(text) if violation.level == "error"
             ],

@@ -16,6 +16,11 @@ from typing import Any
 from feedback.errors import ConfigurationError, PermanentError
 
 
+# Children of this process, so that finished ones are reaped: a job may outlive the object that
+# started it, and its successor in another process only looks at the lock.
+_CHILDREN: list[subprocess.Popen[bytes]] = []
+
+
 class JobFolder:
     """One job: its specification, lock, log, progress and result, all in one folder."""
 
@@ -55,6 +60,7 @@ class JobFolder:
 
     def running(self) -> bool:
         """Whether a process of this job is alive."""
+        _CHILDREN[:] = [child for child in _CHILDREN if child.poll() is None]
         try:
             descriptor = os.open(self.path / "lock", os.O_RDWR)
         except FileNotFoundError:
@@ -104,7 +110,7 @@ class JobFolder:
                 )
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with (self.path / "log").open("ab") as log:
-                subprocess.Popen(
+                child = subprocess.Popen(
                     [*command, "--spec", str(spec_path)],
                     env=dict(environment),
                     stdin=subprocess.DEVNULL,
@@ -113,6 +119,7 @@ class JobFolder:
                     start_new_session=True,
                     pass_fds=(descriptor,),
                 )
+            _CHILDREN.append(child)
         except BlockingIOError:
             return  # somebody else started it between our look and now
         finally:

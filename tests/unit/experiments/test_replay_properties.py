@@ -135,7 +135,7 @@ def decided(rows: list[Row]) -> dict[str, Any]:
     return decide(ExperimentLog.of([parse_event(row) for row in rows])).to_row()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(logs())
 @example(simulated(1, 0.4, 0.0))
 @example(simulated(2, -0.4, 0.0))
@@ -149,7 +149,7 @@ def test_the_decision_after_a_prefix_is_the_replay_of_that_prefix(rows: list[Row
         assert whole.at(position).to_row() == alone
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(logs())
 @example(simulated(5, 0.4, 0.0))
 def test_a_final_decision_is_never_taken_back(rows: list[Row]) -> None:
@@ -161,7 +161,7 @@ def test_a_final_decision_is_never_taken_back(rows: list[Row]) -> None:
             final = decision
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(logs(), st.randoms(use_true_random=False))
 @example(simulated(6, 0.4, 0.0), random.Random(1))
 def test_duplicates_and_order_of_arrival_change_no_bit(rows: list[Row], rng: random.Random) -> None:
@@ -170,7 +170,7 @@ def test_duplicates_and_order_of_arrival_change_no_bit(rows: list[Row], rng: ran
     assert decided(again) == decided(rows)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(logs(), st.floats(0.0, 200_000.0))
 @example(simulated(7, 0.4, 0.0), 200_000.0)
 def test_looking_later_is_the_same_as_writing_a_tick(rows: list[Row], wait: float) -> None:
@@ -180,7 +180,7 @@ def test_looking_later_is_the_same_as_writing_a_tick(rows: list[Row], wait: floa
     assert decide(log, now).to_row() == decided([*rows, tick])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(logs())
 @example(simulated(8, 0.4, 0.0))
 @example(simulated(9, -0.4, 0.0))
