@@ -65,10 +65,11 @@ def harm_log_e(rows: Rows, policy: ExperimentPolicy) -> Floats:
     return _mixture(-_standard(rows), _standard_stakes(rows, policy), policy.bet_weights)
 
 
-def at_least_log_e(rows: Rows, lift: float, policy: ExperimentPolicy) -> Floats:
+def at_least_log_e(rows: Rows, lift: float | Floats, policy: ExperimentPolicy) -> Floats:
     """H0: lift >= `lift`; large when the lift is smaller (futility, upper bound).
 
     Bets 1 - l(Z - d) on Z = (A - pi)(y - m)/(pi(1-pi)), whose mean given the past is the lift.
+    Several lifts of shape (k, 1) give paths of shape (k, n).
     """
     up, down = rows.share, complement(rows.share)
     room = np.maximum(down * (1.0 - rows.centre), up * rows.centre) / (up * down) - lift
@@ -77,7 +78,7 @@ def at_least_log_e(rows: Rows, lift: float, policy: ExperimentPolicy) -> Floats:
     )
 
 
-def at_most_log_e(rows: Rows, lift: float, policy: ExperimentPolicy) -> Floats:
+def at_most_log_e(rows: Rows, lift: float | Floats, policy: ExperimentPolicy) -> Floats:
     """H0: lift <= `lift`; large when the lift is larger (lower bound). Bets 1 + l(Z - lift)."""
     up, down = rows.share, complement(rows.share)
     room = np.maximum(down * rows.centre, up * (1.0 - rows.centre)) / (up * down) + lift

@@ -208,3 +208,14 @@ def test_false_promotions_stay_below_alpha_under_constant_looking() -> None:
         rows = evidence.Rows.of(arm, np.full(arm.shape, 0.5), outcome, POLICY)
         ever = evidence.promote_log_e(rows, POLICY).max(axis=1) >= math.log(20)
         assert ever.mean() <= 0.05
+
+
+def test_the_true_lift_stays_in_its_interval() -> None:
+    """600 runs at lift +.10 on a ramp: either side rejects it (E >= 40) in at most 1/40."""
+    rng = np.random.default_rng(21)
+    share = np.repeat([0.05, 0.25, 0.5], [100, 200, 500])
+    arm = (rng.random((600, 800)) < share).astype(np.int64)
+    outcome = (rng.random(arm.shape) < 0.6 + 0.1 * arm).astype(float)
+    rows = evidence.Rows.of(arm, np.broadcast_to(share, arm.shape), outcome, POLICY)
+    for formula in (evidence.at_least_log_e, evidence.at_most_log_e):
+        assert (formula(rows, 0.1, POLICY).max(axis=1) >= math.log(40)).mean() <= 1 / 40

@@ -8,6 +8,7 @@ import pytest
 
 from retrain.experiments.case import Case
 from retrain.experiments.events import Assigned, Delivered, FeedbackGiven
+from retrain.experiments.evidence import at_least_log_e, at_most_log_e
 from retrain.experiments.gates import check_gates, concentration, recency, response
 from tests.unit.experiments.company import DAY, Company
 
@@ -101,3 +102,20 @@ def test_before_anything_has_happened_every_gate_of_evidence_is_closed() -> None
     case = Case.of(Company(days=1, per_day=0).log())
     closed = [g.gate for g in check_gates(case, 0, response_failed=False) if not g.passed]
     assert closed[:4] == ["duration", "samples", "response", "recency"]
+
+
+def test_the_lift_interval_is_what_no_row_has_rejected(case: Case) -> None:
+    rank = last(case)
+    rows = case.channels.outcome_rows
+    assert case.channels.promote.rows_at(rank) == len(rows.arm)
+    low, high, low_one, high_one = case.channels.interval(rank)
+    lifts = [step / 100 for step in range(-40, 41)]
+    for bound, formula, threshold, pick in (
+        (low, at_most_log_e, 40, max),
+        (low_one, at_most_log_e, 20, max),
+        (high, at_least_log_e, 40, min),
+        (high_one, at_least_log_e, 20, min),
+    ):
+        gone = [x for x in lifts if formula(rows, x, case.policy).max() >= math.log(threshold)]
+        assert bound == pick(gone)
+    assert low < low_one < 0.1 < high_one < high
