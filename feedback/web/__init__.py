@@ -1,0 +1,1 @@
+"""The web side: dashboard, health and metrics routes. Slack stays the main interface."""
