@@ -307,23 +307,22 @@ def _scores(value: object) -> tuple[str, ...]:
 
 
 def _shas(value: object) -> tuple[tuple[int, str], ...]:
-    """Returns the adapters named at the start: `arms` is a list or an object of arms.
+    """Returns the adapters named at the start.
 
-    An arm is a name, or an object that may carry `sha`.
+    `arms` is a list or an object, champion first; an arm is a name, or an object that may carry
+    `sha`. Keys `champion`, `challenger`, `0` and `1` say which arm is meant, others do not.
     """
     if value is None:
         return ()
-    items: list[tuple[object, object]]
     if isinstance(value, Mapping):
-        items = list(value.items())
+        items = [(str(key), arm) for key, arm in value.items()]
     elif isinstance(value, list | tuple):
-        items = list(enumerate(value))
+        items = [(str(number), arm) for number, arm in enumerate(value)]
     else:
         raise InvalidInputError(f"arms must be a list or an object, got {value!r}")
-    found = []
-    for key, arm in items:
-        sha = arm.get("sha") if isinstance(arm, Mapping) else None
-        if sha is not None:
-            number = int(key) if isinstance(key, str) and key.isdigit() else key
-            found.append((_arm(number), str(sha)))
-    return tuple(found)
+    numbers = _ARMS | {"0": 0, "1": 1}
+    return tuple(
+        (numbers.get(key, order), str(arm["sha"]))
+        for order, (key, arm) in enumerate(items)
+        if isinstance(arm, Mapping) and arm.get("sha") and numbers.get(key, order) <= 1
+    )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from feedback.errors import InvalidInputError
-from retrain.experiments.events import Scored, parse_event
+from retrain.experiments.events import ExperimentOpened, Scored, parse_event
 from retrain.experiments.log import ExperimentLog
 from retrain.experiments.state import fold
 
@@ -168,3 +168,19 @@ def test_arms_have_names_too() -> None:
 def test_a_flag_that_nobody_knows_is_no_score() -> None:
     row = BASE | {"type": "scored", "thread": "t", "flags": {"tune": True, "slow": 0}}
     assert parse_event(row) == Scored(id="1", seq=1, ts=0.0, thread="t", slow=False)
+
+
+@pytest.mark.parametrize(
+    ("arms", "expected"),
+    [
+        (None, ()),
+        (["champion", "challenger"], ()),
+        ([{"sha": "x"}, {"sha": "y"}], ((0, "x"), (1, "y"))),
+        ({"challenger": {"sha": "y"}, "champion": {"sha": "x"}}, ((1, "y"), (0, "x"))),
+        ({"old": {"sha": "x"}, "new": {"sha": "y"}}, ((0, "x"), (1, "y"))),
+    ],
+)
+def test_adapters_named_at_the_start(arms: object, expected: tuple[tuple[int, str], ...]) -> None:
+    event = parse_event(BASE | {"type": "experiment", "arms": arms})
+    assert isinstance(event, ExperimentOpened)
+    assert event.shas == expected
