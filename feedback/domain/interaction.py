@@ -114,6 +114,31 @@ class InteractionRecord:
             extra={k: v for k, v in row.items() if k not in _KNOWN},
         )
 
+    def to_row(self) -> dict[str, Any]:
+        """Returns the JSONL object that `from_row` reads back; absent values are left out."""
+        row: dict[str, Any] = {
+            "id": self.id,
+            "thread_id": self.thread_id,
+            "user_id": self.user_id,
+            "ts": self.ts,
+            "question": self.question,
+            "answer": self.answer,
+        }
+        if self.correction is not None:
+            row["correction"] = self.correction
+        if self.rating is not None:
+            row["rating"] = self.rating.value
+        if self.reasons:
+            row["reasons"] = [reason.value for reason in self.reasons]
+        if self.retrieved:
+            row["retrieved"] = [
+                {"doc_id": hit.doc_id, "score": hit.score, "chunk_id": hit.chunk_id}
+                for hit in self.retrieved
+            ]
+        if self.arm is not None:
+            row["arm"] = self.arm.value
+        return {**row, **self.extra}
+
 
 _KNOWN = frozenset(
     [

@@ -43,7 +43,8 @@ class NameDirectory:
 
     def __init__(self, members: Iterable[Member] = ()) -> None:
         self._known: dict[str, dict[tuple[str, ...], KnownName]] = {}
-        for member in members:
+        self.members = tuple(members)
+        for member in self.members:
             for name in member.names:
                 self._add(member.id, name)
 
@@ -80,6 +81,10 @@ class NameDirectory:
             names = tuple(dict.fromkeys(str(value) for value in fields if value))
             members.append(Member(id=str(user.get("id", "")), names=names))
         return cls(members)
+
+    def joined(self, other: "NameDirectory") -> "NameDirectory":
+        """Returns a directory of the members of both."""
+        return NameDirectory((*self.members, *other.members))
 
     def starting_with(self, word: str) -> tuple[KnownName, ...]:
         """Returns the names whose first folded word is `word`, the longest first."""

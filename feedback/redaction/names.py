@@ -1,50 +1,35 @@
 """People's names: from the workspace's directory, from name lists, and from cue phrases."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from feedback.redaction.cues import Cues, find_cues
 from feedback.redaction.directory import KnownName, NameDirectory
 from feedback.redaction.lists import fold, load_words
 from feedback.redaction.spans import PERSON, Span
 
-_MENTION = re.compile(r"<@([UW][A-Z0-9]{2,20})(?:\|[^<>]*)?>")
+_MENTION = re.compile(r"<@([UW][A-Z0-9]{1,20})(?:\|[^<>]*)?>")
 _LETTER = r"(?:[^\W\d_]|[\u0300-\u036f])"
 _WORD = re.compile(rf"{_LETTER}+(?:[-'\u2019]{_LETTER}+)*")
+_APOSTROPHE = re.compile(r"['\u2019]")
 _POSSESSIVE = re.compile(r"['\u2019][sS]$")
 _CONTRACTION = re.compile(r"['\u2019](?:m|ve|ll|re|d|t)$", re.IGNORECASE)
 _AND = re.compile(r",? (?:and|or|&) |, (?:and |or )?")
 _GAP = re.compile(r"\.? {1,2}|[._]|, ")
+_PLACE_BEFORE = re.compile(
+    r"(?i)(?<!\w)(?:san|santa|saint|st\.?|los|las|fort|mount|lake|port|new|el)[ ]$"
+)
+_PLACE_AFTER = re.compile(
+    r"(?i)[ ](?:street|st|avenue|ave|road|rd|lane|ln|boulevard|blvd|drive|square|bridge"
+    r"|airport|station"
+    r"|hospital|university|college|school|hotel|inn|county|island|islands|valley|beach|park"
+    r"|strait)\b"
+)
 _PARTICLES = frozenset(
     "van von de der den ten ter da di do dos das del della la le el al bin ibn mac mc st".split()  # noqa: SIM905
 )
-_TITLE_CUE = re.compile(
-    r"(?<!\w)(?:[Mm]rs?|[Mm]s|[Mm]iss|[Dd]r|[Pp]rof|[Pp]rofessor|[Ss]ir|[Mm]adam|[Ff]rau"
-    r"|[Hh]err|[Mm]me)\.?[ ]+$"
-)
-# After these a name follows, capitalised or not.
-_NAME_CUE = re.compile(
-    r"(?i)(?:\b(?:my|his|her|their|our|the|customer'?s?|user'?s?|full|first|last|family|given"
-    r"|middle|maiden|sur|nick)[ ]?"
-    r"(?:(?:full|first|last|family|given|middle|maiden|legal|real|new|old)[ ])?name(?:'s"
-    r"|[ ]is|[ ]was|[ ]to|[ ]should be|[ ]to be)?[ ]*[:=]?"
-    r"|\bname[ ]?[:=]|\bchange it to|\beveryone calls me|\bpeople call me"
-    r"|\bunder the name(?: of)?|\bit's under|\bit is under"
-    r"|\bsigned,?|\b(?:named?|called) (?:him|her|them)|\bi go by|\bsincerely yours,?)\s+$"
-)
-# After these a capitalised word that is no ordinary word is a name.
-_WEAK_CUE = re.compile(
-    r"(?i)(?:\b(?:dear|hi|hello|hey|hiya|thanks|thank you|cheers|morning|afternoon|evening),?[ ]+"
-    r"|\b(?:(?:kind|best|warm|many|with)[ ])*(?:regards|wishes|sincerely|cheers|thanks"
-    r"|thank you|best|yours),?[ ]*\n\s*"
-    r"|\b(?:said|asked|told) \S+ (?:to )?|\b(?:said|says|asked|told|replied|explained)[ ]+"
-    r"|\b(?:speak|spoke|talk|talked|spoken) (?:to|with)[ ]+"
-    r"|\b(?:assistant to|colleague|boss|manager|husband|wife|son|daughter|brother|sister"
-    r"|friend|mother|father|agent|employee|producer)[ ]+"
-    r"|\b(?:i'm|i am)[ ]+(?=\S+[ ](?:from|and|here)\b)"
-    r"|\bthis is[ ]+(?=\S+(?:[ ]\S+)?[ ](?:from|here|speaking)\b))$"
-)
-_CUE_WINDOW = 48
 _SENTENCE_START = re.compile(r"(?:^|[.!?:;\n\u2022>*\"\u201c(\-])\s*$")
 _NOT_A_NAME = re.compile(r"(?:ing|ed|ly|able|tion|ness|ment)$")
 _MONTHS = frozenset({"january", "april", "may", "june", "july", "august"})
@@ -98,42 +83,45 @@ class NameDetector:
         tokens = [
             _token(match)
             for match in _WORD.finditer(text)
-            if not _CONTRACTION.search(match.group())
+            if not (_APOSTROPHE.search(match.group()) and _CONTRACTION.search(match.group()))
         ]
+        cues = find_cues(text)
         found: list[Span] = []
         for index in range(len(tokens)):
-            found.extend(self._known(text, tokens, index))
+            found.extend(self._known(text, tokens, index, cues))
             found.extend(self._listed(text, tokens, index))
-            found.extend(self._cued(text, tokens, index))
+            found.extend(self._cued(text, tokens, index, cues))
         yield from found
         if len(tokens) > 2 and found:
             yield from self._enumerated(text, tokens, found)
 
     # -- the directory ---------------------------------------------------------------------------
 
-    def _known(self, text: str, tokens: list[_Token], index: int) -> Iterator[Span]:
+    def _known(self, text: str, tokens: list[_Token], index: int, cues: Cues) -> Iterator[Span]:
         for known in self._directory.starting_with(tokens[index].folded):
             end = _matches(text, tokens, index, known)
             if end is None:
                 continue
-            if len(known.words) > 1 or self._stands_alone(text, tokens, index, known):
+            if len(known.words) > 1 or self._stands_alone(text, tokens, index, known, cues):
                 key = known.member or " ".join(known.words)
                 yield Span(type=PERSON, start=tokens[index].start, end=end, key=key)
                 return
 
-    def _stands_alone(self, text: str, tokens: list[_Token], index: int, known: KnownName) -> bool:
+    def _stands_alone(
+        self, text: str, tokens: list[_Token], index: int, known: KnownName, cues: Cues
+    ) -> bool:
         """Whether one word of a member's name is meant as the name here."""
         token = tokens[index]
-        before = text[max(0, token.start - _CUE_WINDOW) : token.start]
-        if before.endswith("@"):
+        if text.endswith("@", 0, token.start):
             return True
         if token.folded not in self._common:
             # A family name in lower case may be any word the lists do not know.
             return token.capital or (known.given and len(token.folded) >= 3)
         if not token.capital or token.shouted:
             return False
-        if _WEAK_CUE.search(before) or _TITLE_CUE.search(before):
+        if cues.polite(token.start):
             return True
+        before = text[max(0, token.start - 8) : token.start]
         return not (
             token.folded in _MONTHS
             or _SENTENCE_START.search(before)
@@ -146,15 +134,17 @@ class NameDetector:
         token = tokens[index]
         if not token.capital:
             if token.folded in self._lower and not _part_of_identifier(text, token):
-                yield _span(token, self._lower_end(text, tokens, index))
+                end = self._lower_end(text, tokens, index)
+                if not _names_a_place(text, token, end):
+                    yield _span(token, end)
             return
         if len(token.raw) == 1:
             return
-        end = self._full_name(text, tokens, index)
-        if end is not None:
-            yield _span(token, end)
-        elif self._clearly_named(text, token):
-            yield _span(token, token)
+        full = self._full_name(text, tokens, index)
+        if full is None and self._clearly_named(text, token):
+            full = token
+        if full is not None and not _names_a_place(text, token, full):
+            yield _span(token, full)
 
     def _clearly_named(self, text: str, token: _Token) -> bool:
         """Whether a listed name can be nothing else here; a short shouted word is an acronym."""
@@ -171,9 +161,7 @@ class NameDetector:
             if index + step >= len(tokens):
                 break
             following = tokens[index + step]
-            if not _GAP.fullmatch(text[previous.end : following.start]):
-                break
-            if "," in text[previous.end : following.start]:
+            if not _continues(text, previous, following):
                 break
             if following.folded in _PARTICLES or (len(following.raw) == 1 and following.capital):
                 previous = following
@@ -208,7 +196,7 @@ class NameDetector:
             if index + step >= len(tokens):
                 break
             following = tokens[index + step]
-            if not _GAP.fullmatch(text[tokens[index + step - 1].end : following.start]):
+            if not _continues(text, tokens[index + step - 1], following):
                 break
             if len(following.raw) == 1 and step == 1:
                 continue
@@ -219,25 +207,25 @@ class NameDetector:
 
     # -- cue phrases -----------------------------------------------------------------------------
 
-    def _cued(self, text: str, tokens: list[_Token], index: int) -> Iterator[Span]:
+    def _cued(self, text: str, tokens: list[_Token], index: int, cues: Cues) -> Iterator[Span]:
         token = tokens[index]
         if token.folded in self._common or len(token.raw) < 2:
             return
-        before = text[max(0, token.start - _CUE_WINDOW) : token.start]
-        if _NAME_CUE.search(before):
+        if token.start in cues.name:
             if token.capital or not _NOT_A_NAME.search(token.folded):
                 yield _span(token, self._cued_end(text, tokens, index, capitals=token.capital))
-        elif token.capital and (_TITLE_CUE.search(before) or _WEAK_CUE.search(before)):
+        elif token.capital and cues.polite(token.start):
             yield _span(token, self._cued_end(text, tokens, index, capitals=True))
-        elif _TITLE_CUE.search(before) and token.folded in self._last | self._first:
+        elif token.start in cues.title and (
+            token.folded in self._last or token.folded in self._first
+        ):
             yield _span(token, token)
 
     def _cued_end(self, text: str, tokens: list[_Token], index: int, *, capitals: bool) -> _Token:
         """Returns the last of at most four words that continue the name."""
         end = previous = tokens[index]
         for following in tokens[index + 1 : index + 5]:
-            gap = text[previous.end : following.start]
-            if not _GAP.fullmatch(gap) or "," in gap:
+            if not _continues(text, previous, following):
                 break
             if following.folded in _PARTICLES or len(following.raw) == 1:
                 previous = following
@@ -255,7 +243,11 @@ class NameDetector:
         "Vasquez, Graves and Becker": one sure name vouches for its capitalised neighbours.
         """
         tokens = [token for token in tokens if token.folded not in {"and", "or"}]
-        sure = [any(s.start <= t.start < s.end for s in found) for t in tokens]
+        sure = [False] * len(tokens)
+        for span in found:
+            first = bisect_left(tokens, span.start, key=lambda token: token.start)
+            last = bisect_left(tokens, span.end, key=lambda token: token.start)
+            sure[first:last] = [True] * (last - first)
         order = [*range(1, len(tokens)), *range(len(tokens) - 2, -1, -1)]
         for index in order:
             for other in (index - 1, index + 1):
@@ -274,12 +266,28 @@ class NameDetector:
 
 
 def _token(match: re.Match[str]) -> _Token:
-    raw = _POSSESSIVE.sub("", match.group())
+    raw = match.group()
+    if _APOSTROPHE.search(raw):
+        raw = _POSSESSIVE.sub("", raw)
     return _Token(match.start(), match.start() + len(raw), fold(raw), raw)
 
 
 def _span(first: _Token, last: _Token) -> Span:
     return Span(type=PERSON, start=first.start, end=last.end)
+
+
+def _continues(text: str, previous: _Token, following: _Token) -> bool:
+    """Whether two words may belong to one name; a full stop after a whole word ends it."""
+    gap = text[previous.end : following.start]
+    if "," in gap or not _GAP.fullmatch(gap):
+        return False
+    return not gap.startswith(". ") or len(previous.raw) <= 2
+
+
+def _names_a_place(text: str, first: _Token, last: _Token) -> bool:
+    """Whether the words around a listed name make it a street, a city or a building."""
+    before = text[max(0, first.start - 8) : first.start]
+    return bool(_PLACE_BEFORE.search(before) or _PLACE_AFTER.match(text, last.end))
 
 
 def _matches(text: str, tokens: list[_Token], index: int, known: KnownName) -> int | None:

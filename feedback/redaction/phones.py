@@ -42,6 +42,7 @@ _CUE = re.compile(
     r"|mobile|the|my|our|his|this|new|old|work|home|changed|to))*\s*[:#=.\-\u2013]*\s*$"
 )
 _CUE_WINDOW = 60
+_DIGIT = re.compile(r"\d")
 _DATE = re.compile(r"\d{4}[-./]\d\d?[-./]\d\d?$|\d\d?[-./]\d\d?[-./]\d{2,4}$")
 _MIN_DIGITS, _MAX_DIGITS = 7, 15  # E.164 allows fifteen
 
@@ -51,7 +52,7 @@ class PhoneDetector:
 
     def find(self, text: str) -> Iterator[Span]:
         """Yields PHONE_NUMBER spans; they may overlap."""
-        if sum(ch.isdigit() for ch in text) < _MIN_DIGITS:
+        if len(_DIGIT.findall(text)) < _MIN_DIGITS:
             return
         for match in _STRONG.finditer(text):
             if _plausible(match.group()):

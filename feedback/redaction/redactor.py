@@ -11,7 +11,7 @@ from feedback.redaction.names import NameDetector
 from feedback.redaction.patterns import PatternDetector
 from feedback.redaction.phones import PhoneDetector
 from feedback.redaction.placeholders import PLACEHOLDER, PlaceholderScope
-from feedback.redaction.spans import ENTITY_TYPES, Detector, Span, merge, trim
+from feedback.redaction.spans import ENTITY_TYPES, SECRET, Detector, Span, merge, trim
 
 REDACTION_VERSION = "1"
 """Stored with every redacted row; raise it whenever the same input may give another output."""
@@ -65,14 +65,28 @@ class Redactor:
         keep_mentions: Iterable[str] = (),
         detectors: Sequence[Detector] = (),
     ) -> None:
-        self._entities = frozenset(entities) | {"SECRET"}
+        self._entities = frozenset(entities) | {SECRET}
+        self._directory = directory or NameDirectory()
+        self._allowed_hosts = tuple(allowed_hosts)
+        self._keep_mentions = tuple(keep_mentions)
+        self._further = tuple(detectors)
         self._detectors: tuple[Detector, ...] = (
             CredentialDetector(),
-            PatternDetector(allowed_hosts=allowed_hosts),
+            PatternDetector(allowed_hosts=self._allowed_hosts),
             PhoneDetector(),
             AddressDetector(),
-            NameDetector(directory or NameDirectory(), keep_mentions=keep_mentions),
-            *detectors,
+            NameDetector(self._directory, keep_mentions=self._keep_mentions),
+            *self._further,
+        )
+
+    def knowing(self, directory: NameDirectory) -> "Redactor":
+        """Returns a redactor that knows the members of `directory` as well."""
+        return Redactor(
+            self._directory.joined(directory),
+            entities=self._entities,
+            allowed_hosts=self._allowed_hosts,
+            keep_mentions=self._keep_mentions,
+            detectors=self._further,
         )
 
     def find(self, text: str) -> list[Span]:

@@ -1,7 +1,9 @@
 """Where something private stands in a text, and how overlapping findings become one answer."""
 
+from bisect import bisect_right, insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 SECRET = "SECRET"  # noqa: S105  (the name of an entity type)
@@ -92,10 +94,44 @@ def merge(text: str, found: Iterable[Span]) -> list[Span]:
     """
     spans = [span for span in found if span.length > 0]
     others = [span for span in spans if span.type != SECRET]
-    kept = _grown([span for span in spans if span.type == SECRET], others)
+    kept = _Kept(_grown([span for span in spans if span.type == SECRET], others))
     for span in sorted(others, key=lambda s: (-s.length, s.type in _LOOSE, s.start, s.type)):
-        kept.extend(_uncovered(text, span, kept))
-    return sorted(kept, key=lambda s: s.start)
+        for piece in kept.uncovered(text, span):
+            kept.add(piece)
+    return kept.spans
+
+
+class _Kept:
+    """Spans without overlap, sorted; finding the neighbours of a span takes logarithmic time."""
+
+    def __init__(self, spans: list[Span]) -> None:
+        self.spans = spans
+
+    def add(self, span: Span) -> None:
+        """Puts in a span that overlaps none."""
+        insort(self.spans, span, key=lambda s: s.start)
+
+    def uncovered(self, text: str, span: Span) -> list[Span]:
+        """Returns the parts of `span` that no kept span covers and that hold a letter or digit."""
+        at = max(0, bisect_right(self.spans, span.start, key=lambda s: s.start) - 1)
+        pieces = []
+        position = span.start
+        touched = False
+        for other in islice(self.spans, at, None):
+            if other.start >= span.end:
+                break
+            if other.end > span.start:
+                touched = True
+                pieces.append((position, other.start))
+                position = max(position, other.end)
+        if not touched:
+            return [span]
+        pieces.append((position, span.end))
+        return [
+            Span(type=span.type, start=start, end=end)
+            for start, end in (trim(text, piece) for piece in pieces)
+            if start < end
+        ]
 
 
 def _grown(secrets: list[Span], others: list[Span]) -> list[Span]:
@@ -104,36 +140,24 @@ def _grown(secrets: list[Span], others: list[Span]) -> list[Span]:
     A longer finding around a secret (a URL with a token in it) must not survive as its own type:
     its pseudonym would be derived from the secret.
     """
+    if not secrets:
+        return []
+    by_start = sorted(others, key=lambda s: s.start)
+    longest = max((span.length for span in others), default=0)
     joined: list[Span] = []
     for secret in sorted(secrets, key=lambda s: s.start):
-        around = [span for span in others if span.overlaps(secret)]
-        start = min([secret.start, *(span.start for span in around)])
-        end = max([secret.end, *(span.end for span in around)])
+        start, end = secret.start, secret.end
+        low = bisect_right(by_start, secret.start - longest, key=lambda s: s.start)
+        for span in islice(by_start, max(0, low - 1), None):
+            if span.start >= secret.end:
+                break
+            if span.overlaps(secret):
+                start, end = min(start, span.start), max(end, span.end)
         while joined and joined[-1].end > start:
             last = joined.pop()
             start, end = min(start, last.start), max(end, last.end)
         joined.append(Span(type=SECRET, start=start, end=end))
     return joined
-
-
-def _uncovered(text: str, span: Span, kept: list[Span]) -> list[Span]:
-    """Returns the parts of `span` outside `kept` that still hold a letter or digit."""
-    pieces = [(span.start, span.end)]
-    for other in kept:
-        pieces = [
-            piece
-            for start, end in pieces
-            for piece in ((start, min(end, other.start)), (max(start, other.end), end))
-            if piece[0] < piece[1]
-        ]
-    whole = pieces == [(span.start, span.end)]
-    if whole:
-        return [span]
-    return [
-        Span(type=span.type, start=start, end=end)
-        for start, end in (trim(text, piece) for piece in pieces)
-        if start < end
-    ]
 
 
 def trim(text: str, piece: tuple[int, int]) -> tuple[int, int]:
