@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace as with_changes
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,15 +13,13 @@ from feedback.domain.interaction import InteractionRecord
 from feedback.jsonl import open_jsonl
 from feedback.ports import Message
 from feedback.prompting import build_messages
-from feedback.redaction import ENTITY_TYPES, REDACTION_VERSION, Redactor
+from feedback.redaction import REDACTION_VERSION
+from feedback.tone import Level, StyleGuide
 
 if TYPE_CHECKING:
     from retrain.dataset import Assignment, DatasetInput, DatasetPolicy, ReplayRow
 
 app = typer.Typer(no_args_is_help=True, help="Build and inspect data set versions.")
-
-# Dates, links and post codes are ordinary content of support answers.
-_PERSONAL = ENTITY_TYPES - {"DATE_TIME", "URL", "ZIP_CODE"}
 
 
 @app.callback()
@@ -53,6 +50,10 @@ def build_command(
     disable: Annotated[
         list[str] | None, typer.Option("--disable-cleaner", help="Leave a cleaner out; repeat.")
     ] = None,
+    style: Annotated[
+        Path | None,
+        typer.Option("--style", help="Style rules; answers that break one (level error) go."),
+    ] = None,
     *,
     vectors: Annotated[
         bool,
@@ -72,6 +73,7 @@ def build_command(
         DatasetInput,
         DatasetPolicy,
         build,
+        leftover_check,
         render_files,
         write_dataset,
     )
@@ -89,7 +91,7 @@ def build_command(
     given = DatasetInput(
         records=records,
         render=render,
-        checks=DatasetChecks(leftovers=leftovers()),
+        checks=DatasetChecks(leftovers=leftover_check(), style=_style(style)),
         previous=[] if previous is None else _previous(previous),
         replay=[] if replay is None else _replay(replay),
         redaction_version=REDACTION_VERSION,
@@ -125,21 +127,17 @@ def render(record: InteractionRecord) -> Sequence[Message]:
     return build_messages(record.question, texts)
 
 
-def leftovers() -> Callable[[str], Sequence[str]]:
-    """Returns the check for personal data and secrets that redaction left in a text."""
-    redactor = Redactor(entities=_PERSONAL)
-
-    @lru_cache(maxsize=100_000)
-    def find(text: str) -> Sequence[str]:
-        return tuple(span.type for span in redactor.find(text))
-
-    return find
-
-
 def summary(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what an operator wants to see of a manifest at once."""
     keys = ("version", "counts", "rejected_by_reason", "labels", "split", "replay", "cleaners")
     return {key: manifest[key] for key in keys}
+
+
+def _style(path: Path | None) -> Callable[[str], Sequence[str]] | None:
+    if path is None:
+        return None
+    guide = StyleGuide.load(path)
+    return lambda text: [v.rule for v in guide.check(text) if v.level is Level.ERROR]
 
 
 def _with_vectors(given: "DatasetInput", policy: "DatasetPolicy") -> "DatasetInput":

@@ -12,6 +12,7 @@ from retrain.dataset.files import (
     write_dataset,
 )
 from retrain.dataset.policy import DatasetPolicy, TrainOn
+from retrain.dataset.privacy import leftover_check
 from retrain.dataset.rows import (
     HeldOutRow,
     Rejection,
@@ -42,6 +43,7 @@ __all__ = [
     "TrainOn",
     "TrainingRow",
     "build",
+    "leftover_check",
     "read_assignments",
     "read_holdout",
     "read_manifest",

@@ -7,9 +7,9 @@ from typing import Any
 
 from feedback.errors import InvalidInputError
 from feedback.jsonl import open_jsonl
-from feedback.redaction.redactor import Redactor
 from feedback.tone import StyleGuide
 from retrain.dataset.files import read_holdout, read_train
+from retrain.dataset.privacy import leftover_check
 from retrain.dataset.rows import HeldOutRow
 from retrain.evals.evaluation import Evaluation
 from retrain.evals.grounding import judge_by_words
@@ -90,7 +90,6 @@ class EvaluationPair:
 def run_evaluation(spec: EvaluationSpec) -> EvaluationPair:
     """Generates and checks every answer of both models."""
     guide = StyleGuide.load(spec.style_dir)
-    redactor = Redactor()
     tasks = standard_suite(
         SuiteInput(
             holdout=read_holdout(spec.dataset_dir),
@@ -98,7 +97,7 @@ def run_evaluation(spec: EvaluationSpec) -> EvaluationPair:
             benchmark=_benchmark(spec.benchmark),
             on_brand=guide.is_on_brand,
             grounded=judge_by_words(guide.required),
-            leftovers=lambda text: [span.type for span in redactor.find(text)],
+            leftovers=leftover_check(),
             probes=spec.probes,
         )
     )

@@ -1,0 +1,126 @@
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from deploy.commands.dataset import app
+from feedback.errors import ConflictError, InvalidInputError
+from retrain.dataset import read_manifest, read_train
+from tests.unit.dataset.samples import distinct_records
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def build(source: Path, out: Path, *more: object) -> dict[str, Any]:
+    result = run("build", "--input", source, "--out", out, "--no-vectors", *more)
+    assert result.exit_code == 0, result.output
+    return dict(json.loads(result.stdout.splitlines()[-1]))
+
+
+def rows_file(path: Path, rows: Sequence[object]) -> Path:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    rows: list[object] = [
+        {"id": r.id, "question": r.question, "answer": r.answer, "correction": r.correction}
+        for r in distinct_records(40)
+    ]
+    bad = [
+        {"id": "p", "question": "How?", "answer": "x", "correction": "Go to {{Website Name}}."},
+        {"id": "m", "question": "Who?", "answer": "x", "correction": "Mail jo@example.com today."},
+        {"id": "n", "answer": "no question"},
+    ]
+    return rows_file(tmp_path / "in.jsonl", rows + bad)
+
+
+def test_build_writes_a_version_and_sums_it_up(source: Path, tmp_path: Path) -> None:
+    summary = build(source, tmp_path / "v")
+    assert summary["written"] is True
+    assert summary["bad_rows"] == 1
+    assert summary["rejected_by_reason"] == {"placeholder": 1, "privacy": 1}
+    assert summary["counts"]["train"] + summary["counts"]["holdout"] == 40
+    assert read_manifest(tmp_path / "v")["version"] == summary["version"]
+    assert build(source, tmp_path / "v")["written"] is False
+    assert build(source, tmp_path / "w")["version"] == summary["version"]
+
+
+def test_a_bad_row_is_named_by_its_line(source: Path, tmp_path: Path) -> None:
+    result = run("build", "--input", source, "--out", tmp_path / "v", "--no-vectors")
+    assert f"{source}:43: 'question' must be text" in result.stderr
+
+
+def test_replay_previous_style_and_disabled_cleaners(source: Path, tmp_path: Path) -> None:
+    first = build(source, tmp_path / "one")
+    replay = rows_file(
+        tmp_path / "replay.jsonl",
+        [{"id": f"g{i}", "question": f"Say {i} again.", "answer": f"{i}"} for i in range(60)],
+    )
+    style = tmp_path / "opening.yml"
+    style.write_text(
+        "extends: existence\nmessage: too cold\nlevel: error\ntokens:\n  - press renew\n"
+    )
+    second = build(
+        source,
+        tmp_path / "two",
+        *("--previous", tmp_path / "one", "--replay", replay, "--replay-share", 0.25),
+        *("--style", style, "--disable-cleaner", "placeholder"),
+    )
+    assert second["rejected_by_reason"]["style"] > 0
+    assert "placeholder" not in second["rejected_by_reason"]
+    assert second["replay"]["share"] == pytest.approx(0.25, abs=0.02)
+    assert first["version"] != second["version"]
+    sources = {row.source.value for row in read_train(tmp_path / "two")}
+    assert sources == {"correction", "replay"}
+
+
+def test_show_checks_the_files(source: Path, tmp_path: Path) -> None:
+    build(source, tmp_path / "v")
+    assert json.loads(run("show", tmp_path / "v").stdout)["format"] == 1
+    (tmp_path / "v" / "train.jsonl").write_text("")
+    result = run("show", tmp_path / "v")
+    assert isinstance(result.exception, InvalidInputError)
+
+
+def test_unusable_input_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    empty = rows_file(tmp_path / "empty.jsonl", [])
+    for source in (empty, tmp_path / "missing.jsonl"):
+        result = run("build", "--input", source, "--out", tmp_path / "v", "--no-vectors")
+        assert isinstance(result.exception, InvalidInputError)
+    assert not (tmp_path / "v").exists()
+
+
+def test_another_version_in_the_folder_is_kept(source: Path, tmp_path: Path) -> None:
+    build(source, tmp_path / "v")
+    arguments = ("--input", source, "--out", tmp_path / "v", "--no-vectors", "--holdout", 0.3)
+    result = run("build", *arguments)
+    assert isinstance(result.exception, ConflictError)
+    assert run("build", *arguments, "--replace").exit_code == 0
+
+
+@pytest.mark.slow  # loads the embedding model
+def test_vectors_keep_paraphrases_on_one_side(tmp_path: Path) -> None:
+    # Each pair shares few letters and means the same.
+    pairs = {
+        "export": ("How do I export a report?", "What is the way to export reports?"),
+        "reset": ("How do I reset my password?", "I want to reset the password"),
+    }
+    rows = [
+        {"id": f"{name}{i}", "question": question, "answer": "no", "correction": f"Use {name}."}
+        for name, pair in pairs.items()
+        for i, question in enumerate(pair)
+    ]
+    source = rows_file(tmp_path / "in.jsonl", rows)
+    result = run("build", "--input", source, "--out", tmp_path / "v")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout.splitlines()[-1])["split"]["leaks"][0]["cosine"] == 0.8
+    lines = (tmp_path / "v" / "splits.jsonl").read_text().splitlines()
+    groups = {row["row_id"]: row["group"] for row in map(json.loads, lines)}
+    assert groups["export0"] == groups["export1"] != groups["reset0"] == groups["reset1"]
