@@ -93,5 +93,13 @@ def open_jsonl(path: str) -> JsonlSource:
 
 
 def dump(row: Mapping[str, Any]) -> str:
-    """Returns one compact line of JSON, non-ASCII kept as it is."""
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+    """Returns one compact line of JSON, non-ASCII kept as it is.
+
+    Half a surrogate pair cannot be written as UTF-8; a row that holds one is escaped instead.
+    """
+    line = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return json.dumps(row, separators=(",", ":"))
+    return line

@@ -104,7 +104,9 @@ class PlaceholderScope:
 
     def _digest(self, type_: str, value: str) -> str:
         message = "\x1f".join((self._tenant, type_, normal_form(type_, value)))
-        return hmac.new(self._key, message.encode(), hashlib.sha256).hexdigest()[:_DIGEST_CHARS]
+        return hmac.new(
+            self._key, message.encode("utf-8", "surrogatepass"), hashlib.sha256
+        ).hexdigest()[:_DIGEST_CHARS]
 
 
 def normal_form(type_: str, value: str) -> str:

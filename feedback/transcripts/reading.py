@@ -171,5 +171,7 @@ class _Protector:
         """Returns `id_`, or a keyed pseudonym when it names somebody (an e-mail address)."""
         if not self.redactor.find(id_):
             return id_
-        digest = hmac.new(self.key, f"id\x1f{id_}".encode(), hashlib.sha256).hexdigest()
+        digest = hmac.new(
+            self.key, f"id\x1f{id_}".encode("utf-8", "surrogatepass"), hashlib.sha256
+        ).hexdigest()
         return f"id-{digest[:16]}"

@@ -41,6 +41,11 @@ def test_redact_reads_stdin_and_gives_spans_of_the_input() -> None:
     assert again == [{"id": 7, "text": rows[0]["text"], "spans": []}]
 
 
+def test_redact_passes_on_half_a_character() -> None:
+    rows, _ = run("redact", stdin='{"id": 1, "text": "half \\ud83d of eva@example.org"}')
+    assert rows[0]["text"] == "half \ud83d of <EMAIL_ADDRESS_1>"
+
+
 def test_redact_numbers_by_thread_and_knows_given_names(tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("Zyxia Varblane\n")
     users = [{"id": "U1", "real_name": "Zyxia Varblane"}]

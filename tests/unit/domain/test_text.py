@@ -49,6 +49,7 @@ def test_words_keep_numbers_and_contractions_whole() -> None:
         ("Steps:\n1. Open it.\n2. Save.", ["Steps:", "1. Open it.", "2. Save."]),
         ("First line\nsecond line", ["First line\nsecond line"]),
         ("Title\n\nBody", ["Title", "Body"]),
+        ("Is it free? No. It costs 5.", ["Is it free?", "No.", "It costs 5."]),
         ("Wait... what?", ["Wait...", "what?"]),
         ("", []),
     ],

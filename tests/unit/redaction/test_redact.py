@@ -143,3 +143,17 @@ def test_a_short_key_and_a_broken_row_are_refused() -> None:
         PlaceholderScope(b"short")
     with pytest.raises(InvalidInputError, match="placeholder scope"):
         PlaceholderScope.from_row({"numbers": {"PERSON": ["x"]}}, key=KEY)
+
+
+def test_a_finding_around_a_mask_character_is_taken_apart() -> None:
+    text = "my password is hunter\ue0002!x and api_key=abc\ue000def9"
+    redaction = REDACTOR.redact(text, scope())
+    assert (
+        redaction.text == "my password is <SECRET>\ue000<SECRET> and api_key=<SECRET>\ue000<SECRET>"
+    )
+    assert REDACTOR.redact(redaction.text, scope()).text == redaction.text
+
+
+def test_a_text_with_half_a_character_is_redacted_too() -> None:
+    text = "my name is Anna\ud800 Varblane"
+    assert "Anna" not in REDACTOR.redact(text, scope()).text
