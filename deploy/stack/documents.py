@@ -3,12 +3,12 @@
 from feedback.clock import Clock
 from feedback.knowledge.documents import load_documents
 from feedback.knowledge.sync import KnowledgeSync
-from feedback.ports import Embedder
+from feedback.serving.embed import HttpEmbedder
 from feedback.store.knowledge import SqlKnowledgeRepository
 from feedback.store.unit_of_work import Store
 
 
-async def sync_documents(store: Store, embedder: Embedder, clock: Clock, source: str) -> int:
+async def sync_documents(store: Store, embedder: HttpEmbedder, clock: Clock, source: str) -> int:
     """Makes the index hold exactly the documents at `source`.
 
     Returns:
@@ -18,6 +18,7 @@ async def sync_documents(store: Store, embedder: Embedder, clock: Clock, source:
         InvalidInputError: When nothing readable is there.
     """
     loaded = load_documents(source)
+    await embedder.connect()
     async with store.begin() as tx:
         sync = KnowledgeSync(SqlKnowledgeRepository(tx.connection), embedder, clock=clock)
         counts = await sync.sync(loaded.documents, keep=loaded.unreadable)

@@ -14,7 +14,7 @@ from feedback.errors import NotFoundError
 from feedback.store.unit_of_work import Store
 from retrain.cycle.job_folder import JobFolder, write_atomically
 from retrain.evals.evaluation import Evaluation
-from retrain.evals.job import EvaluationSpec
+from retrain.evals.spec import EvaluationSpec
 from retrain.gates.decide import decide
 from retrain.gates.policy import GatePolicy
 from retrain.gates.report import GateReport

@@ -15,7 +15,6 @@ from typing import Any
 
 from feedback.errors import ConfigurationError, PermanentError
 
-
 # Children of this process, so that finished ones are reaped: a job may outlive the object that
 # started it, and its successor in another process only looks at the lock.
 _CHILDREN: list[subprocess.Popen[bytes]] = []

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from feedback.errors import InvalidInputError, UnderstudyError
-from retrain.evals.job import EvaluationSpec, run_evaluation
+from retrain.evals.job import run_evaluation
+from retrain.evals.spec import EvaluationSpec
 from retrain.publishing.signing import sign_adapter
 
 

@@ -20,7 +20,7 @@ from retrain.publishing.proof import (
     prove_isolation,
     prove_prompt_parity,
 )
-from retrain.publishing.signing import TrainedRenderer
+from retrain.publishing.rendering import TrainedRenderer
 
 _SHA256_DIGITS = 64
 

@@ -8,42 +8,19 @@ from typing import Any
 
 import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from feedback.errors import ConfigurationError
 from feedback.ports import Message
-from feedback.serving.tgi import ScoredGeneration, TokenizedChat
+from feedback.serving.tgi import ScoredGeneration
 from retrain.publishing.proof import (
     PROBE_QUESTIONS,
     PROBE_TOKENS,
     ProbeSignature,
     signature,
 )
-
-
-class TrainedRenderer:
-    """Renders conversations with the tokenizer folder that training reads."""
-
-    def __init__(self, base: Path) -> None:
-        try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True)
-        except (OSError, ValueError) as exc:
-            raise ConfigurationError(f"cannot load the tokenizer in {base}: {exc}") from exc
-
-    def __call__(self, messages: Sequence[Message]) -> TokenizedChat:
-        """Returns the prompt text and its token ids."""
-        payload = [{"role": message.role, "content": message.content} for message in messages]
-        text: str = self._tokenizer.apply_chat_template(
-            payload, tokenize=False, add_generation_prompt=True
-        )
-        ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        return TokenizedChat(text=text, token_ids=tuple(ids))
-
-    def encode(self, text: str) -> list[int]:
-        """Returns ids as `/generate` makes them: with the tokenizer's special tokens."""
-        ids: list[int] = self._tokenizer(text)["input_ids"]
-        return ids
+from retrain.publishing.rendering import TrainedRenderer
 
 
 def sign_adapter(
