@@ -14,9 +14,12 @@ from feedback.redaction import NameDirectory, PlaceholderScope, Redaction, Redac
 
 
 def redact(
-    input_: Annotated[
+    file: Annotated[
         str, typer.Argument(metavar="[FILE]", help="JSONL rows {id, text}; - reads stdin.")
     ] = "-",
+    input_: Annotated[
+        str | None, typer.Option("--input", "-i", help="The same, as an option.")
+    ] = None,
     names: Annotated[
         Path | None,
         typer.Option(help="Known people: one name a line, or Slack's users.json."),
@@ -33,7 +36,7 @@ def redact(
     redactor = Redactor(read_directory(names) if names else None, allowed_hosts=allow_host or ())
     key = secrets.token_bytes(32)  # lives for this run: nothing is remembered afterwards
     scopes: dict[str, PlaceholderScope] = {}
-    source = open_jsonl(input_)
+    source = open_jsonl(input_ or file)
     for row in source.rows(_parse):
         thread = row.get("thread_id")
         scope = (

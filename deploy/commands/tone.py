@@ -23,9 +23,12 @@ def tone() -> None:
 
 @app.command("score")
 def score(
-    input_: Annotated[
-        str, typer.Option("--input", "-i", help="JSONL rows {id, text}; - reads stdin.")
+    file: Annotated[
+        str, typer.Argument(metavar="[FILE]", help="JSONL rows {id, text}; - reads stdin.")
     ] = "-",
+    input_: Annotated[
+        str | None, typer.Option("--input", "-i", help="The same, as an option.")
+    ] = None,
     style: Annotated[
         Path, typer.Option(help="Folder of style rules in Vale's YAML form, or one rule.")
     ] = SAMPLE_STYLE,
@@ -34,7 +37,7 @@ def score(
     if not style.exists():
         raise InvalidInputError(f"{style} does not exist; give a folder of style rules")
     guide = StyleGuide.load(style)
-    source = open_jsonl(input_)
+    source = open_jsonl(input_ or file)
     for id_, text in source.rows(_parse):
         typer.echo(dump(as_row(id_, guide.score(text))))
     source.report()

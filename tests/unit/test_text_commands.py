@@ -56,8 +56,9 @@ def test_redact_numbers_by_thread_and_knows_given_names(tmp_path: Path) -> None:
             for i, text in enumerate(["zyxia and Peter Smith", "Peter Smith and zyxia varblane"])
         )
     )
-    for names in ("names.txt", "users.json"):
-        rows, _ = run("redact", str(tmp_path / "in.jsonl"), "--names", str(tmp_path / names))
+    source = str(tmp_path / "in.jsonl")
+    for names, input_ in (("names.txt", [source]), ("users.json", ["--input", source])):
+        rows, _ = run("redact", *input_, "--names", str(tmp_path / names))
         assert [row["text"] for row in rows] == [
             "<PERSON_1> and <PERSON_2>",
             "<PERSON_2> and <PERSON_1>",
