@@ -68,7 +68,11 @@ class Sandbox:
     ) -> None:
         self.settings = settings
         self.journal = Journal(state_dir)
-        self.state = State(self.journal, clock, workspace)
+        try:
+            self.state = State(self.journal, clock, workspace)
+        except BaseException:
+            self.journal.close(keep=False)  # a half-written seed must not be taken for a state
+            raise
         space = self.state.workspace
         last_seq = int(self.journal.load("meta").get("seq", 0))
         self.feed = Feed(settings.feed_size, last_seq)

@@ -63,9 +63,10 @@ class Journal:
         if self._db.in_transaction:
             self._db.commit()
 
-    def close(self) -> None:
-        """Commits and releases the directory."""
-        self.commit()
+    def close(self, *, keep: bool = True) -> None:
+        """Releases the directory; `keep` says whether open changes are committed or dropped."""
+        if keep:
+            self.commit()
         self._db.close()
         if self._lock is not None:
             self._lock.close()

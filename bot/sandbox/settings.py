@@ -26,6 +26,6 @@ class SandboxSettings:
     stream_life_s: float = 300.0
     status_life_s: float = 120.0
     max_connections: int = 10
-    feed_size: int = 20_000
+    feed_size: int = 10_000
     events_url: str | None = None
     interactivity_url: str | None = None

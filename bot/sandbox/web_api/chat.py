@@ -108,12 +108,13 @@ def update(sandbox: Sandbox, caller: Caller, args: Args) -> Json:
     message = channel.message(ts)
     if message["user"] != caller.user or message.get("subtype") == "tombstone":
         raise SlackError("cant_update_message")
-    if message.get("streaming_state") == "in_progress":
-        if not stream_expired(sandbox, message):
-            raise SlackError("streaming_state_conflict")
-        message["streaming_state"] = "completed"
+    streaming = message.get("streaming_state") == "in_progress"
+    if streaming and not stream_expired(sandbox, message):
+        raise SlackError("streaming_state_conflict")
     text, blocks = content_of(args, longest=MAX_UPDATE_TEXT)
     changes: Json = {"text": text, "blocks": blocks or None}
+    if streaming:  # it died of age; the update makes it an ordinary message
+        changes |= {"streaming_state": "completed", "_stream": None}
     metadata = metadata_of(args, is_app=caller.is_app)
     if metadata is not None:
         changes["metadata"] = metadata

@@ -16,6 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox.client import SandboxClient
 from bot.sandbox.workspace import default_workspace
+from feedback.errors import UnavailableError
 from tests.integration.sandbox.conftest import AMIRA, BEN, BOT, SUPPORT, quiet
 
 _PROGRAM = """
@@ -108,3 +109,33 @@ async def test_a_waiter_outlives_the_restart(tmp_path: Path) -> None:
         async with process(port, tmp_path):
             await web.chat_postMessage(channel=SUPPORT, thread_ts=asked.ts, text="here")
             assert (await waiting).text == "here"
+
+
+async def test_no_acknowledged_call_is_lost_whenever_the_kill_comes(tmp_path: Path) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    acknowledged: list[str] = []
+
+    async def talk(people: SandboxClient, number: int) -> None:
+        for turn in range(1000):
+            text = f"{number}/{turn}"
+            try:
+                await people.post(user=AMIRA, channel=SUPPORT, text=text)
+            except UnavailableError:
+                return
+            acknowledged.append(text)
+
+    async with SandboxClient(url) as people:
+        async with process(port, tmp_path) as running:
+            talking = asyncio.gather(*(talk(people, number) for number in range(8)))
+            while len(acknowledged) < 60:
+                await asyncio.wait([asyncio.ensure_future(people.deliveries())])
+            os.kill(running.pid, signal.SIGKILL)
+            await talking
+        async with process(port, tmp_path):
+            kept = {message.text for message in await people.messages(channel=SUPPORT)}
+            events = (await people.deliveries())["pending"]
+    assert set(acknowledged) <= kept
+    # At most the call that each talker had under way is there without having been acknowledged.
+    assert len(kept) <= len(acknowledged) + 8
+    assert events == len(kept)

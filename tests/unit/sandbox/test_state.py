@@ -81,10 +81,7 @@ def test_uncommitted_changes_are_not_kept(tmp_path: Path) -> None:
     first.put("kind", "kept", 1)
     first.commit()
     first.put("kind", "lost", 2)
-    # A process that dies here never commits; closing the raw connection does the same.
-    first._db.close()
-    assert first._lock is not None
-    first._lock.close()
+    first.close(keep=False)
     again = Journal(tmp_path)
     assert again.load("kind") == {"kept": 1}
     again.close()
