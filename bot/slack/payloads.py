@@ -149,7 +149,7 @@ def is_own(body: Json, bot: Identity) -> bool:
     inner = event.get("message") or event.get("previous_message") or event
     if inner.get("bot_id") and inner["bot_id"] == bot.bot_id:
         return True
-    return event.get("user", inner.get("user")) in ours
+    return inner.get("user", event.get("user")) in ours
 
 
 def to_delivery(body: Json, received_ts: float) -> Delivery:
@@ -294,7 +294,8 @@ def _storable(body: Json) -> dict[str, Any]:
     kept = {key: value for key, value in body.items() if key != "token"}
     text = json.dumps(kept)
     if "\\u0000" in text or "\\ud" in text:
-        return {key: _clean(value) for key, value in kept.items()}
+        cleaned: dict[str, Any] = _clean(kept)
+        return cleaned
     return kept
 
 

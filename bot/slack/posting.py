@@ -100,19 +100,27 @@ class Poster:
         tail = tail_blocks(interaction.id, sources)
         if live is not None and await live.finish(text, tail, metadata):
             return ts
+        if live is None:
+            # A predecessor died in mid-stream; Slack edits no message that still streams.
+            await self._stop(interaction, ts)
         blocks = answer_blocks(interaction.id, text, sources)
-        try:
-            if live is None:
-                # A predecessor died in mid-stream; Slack edits no message that still streams.
-                with contextlib.suppress(UnderstudyError):
-                    await self._api.stop_stream(interaction.channel, ts)
-            await self._api.update(
-                interaction.channel, ts, escape(text), blocks=blocks, metadata=metadata
-            )
-        except SlackRefusedError as exc:
-            _log.warning("the streamed message cannot be replaced, posting anew: %s", exc)
-            return await self._send(interaction, text, 0, sources, last=True)
+        for final in (False, True):
+            try:
+                await self._api.update(
+                    interaction.channel, ts, escape(text), blocks=blocks, metadata=metadata
+                )
+            except SlackRefusedError as exc:
+                if exc.code == "streaming_state_conflict" and not final:
+                    await self._stop(interaction, ts)
+                    continue
+                _log.warning("the streamed message cannot be replaced, posting anew: %s", exc)
+                return await self._send(interaction, text, 0, sources, last=True)
+            break
         return ts
+
+    async def _stop(self, interaction: Interaction, ts: str) -> None:
+        with contextlib.suppress(UnderstudyError):
+            await self._api.stop_stream(interaction.channel, ts)
 
     async def _send(
         self,

@@ -108,6 +108,8 @@ class Workplace:
         """Waits until every delivery has been worked on."""
 
         async def idle() -> bool:
+            if (await self.people.deliveries())["pending"]:
+                return False
             async with self.store.begin() as tx:
                 return await tx.inbox.open_count() == 0
 
@@ -164,6 +166,7 @@ def settings(sandbox: RunningSandbox) -> Settings:
             "UNDERSTUDY_SLACK__REVIEW_CHANNEL": REVIEW,
             "UNDERSTUDY_SLACK__REVIEWERS_GROUP": "reviewers",
             "UNDERSTUDY_BOT__MAX_ATTEMPTS": "2",
+            "UNDERSTUDY_MODEL__MAX_TOKENS": "1000",
         }
     )
 

@@ -1,0 +1,205 @@
+"""Failures between every two steps: nothing is lost, nothing is said twice."""
+
+import json
+from collections.abc import Sequence
+
+import pytest
+from slack_bolt.request.async_request import AsyncBoltRequest
+
+from bot.in_flight import InFlight
+from bot.sandbox.client import SandboxClient
+from bot.sandbox.server import RunningSandbox
+from bot.slack.asking import Asking
+from bot.slack.inbox_gate import InboxGate
+from bot.slack.payloads import to_delivery
+from feedback.clock import SystemClock
+from feedback.domain.interaction import InteractionState, Rating
+from feedback.errors import UnavailableError, UnderstudyError
+from feedback.ports import Message
+from feedback.serving.fake import FakeTextGenerator
+from feedback.store.unit_of_work import Store
+from tests.integration.bot.conftest import (
+    AMIRA,
+    ANSWER,
+    BEN,
+    BOT,
+    SUPPORT,
+    Library,
+    MakeBot,
+    Workplace,
+    until,
+)
+
+
+async def asked(place: Workplace, text: str = "how to export?") -> str:
+    message = await place.people.post(user=AMIRA, channel=SUPPORT, text=f"<@{BOT}> {text}")
+    return message.ts
+
+
+async def test_a_post_whose_answer_was_lost_is_found_again(workplace: Workplace) -> None:
+    await workplace.people.fault(method="chat.postMessage", kind="lost_answer")
+    root = await asked(workplace)
+    await workplace.settle()
+    (answer,) = await workplace.answers(root)
+    assert (await workplace.interaction(answer)).state is InteractionState.POSTED
+
+
+async def test_a_post_that_was_cut_off_is_made_again(workplace: Workplace) -> None:
+    await workplace.people.fault(method="chat.postMessage", kind="cut")
+    root = await asked(workplace)
+    await workplace.settle()
+    (answer,) = await workplace.answers(root)
+    assert answer.text == ANSWER
+    assert len(workplace.model.calls) == 1, "the stored answer is posted, not generated again"
+
+
+async def test_a_kill_between_post_and_record_does_not_post_twice(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver = Asking._deliver
+    deaths: list[str] = []
+
+    async def die_once(self: Asking, *args: object, ts: str) -> bool:
+        if not deaths:
+            deaths.append(ts)
+            raise UnavailableError("killed after the post")
+        return await deliver(self, *args, ts=ts)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Asking, "_deliver", die_once)
+    root = await asked(workplace)
+    await workplace.settle()
+    (answer,) = await workplace.answers(root)
+    assert [answer.ts] == deaths
+    assert (await workplace.interaction(answer)).state is InteractionState.POSTED
+
+
+async def test_a_model_that_comes_back_answers(
+    sandbox: RunningSandbox, store: Store, make_bot: MakeBot
+) -> None:
+
+    model = FakeTextGenerator([UnavailableError("down", retry_after=0.05), ANSWER])
+    async with make_bot(model, Library()), SandboxClient(sandbox.url) as people:
+        message = await people.post(user=AMIRA, channel=SUPPORT, text=f"<@{BOT}> export?")
+        answer = await people.wait_for_reply(channel=SUPPORT, thread_ts=message.ts)
+    assert answer.text == ANSWER
+
+
+async def test_a_question_that_fails_for_good_gets_one_apology(
+    sandbox: RunningSandbox, store: Store, make_bot: MakeBot
+) -> None:
+
+    def down(_: Sequence[Message], __: str | None) -> UnderstudyError:
+        return UnavailableError("secret internals", retry_after=0.05)
+
+    async with make_bot(FakeTextGenerator(down), Library()), SandboxClient(sandbox.url) as people:
+        message = await people.post(user=AMIRA, channel=SUPPORT, text=f"<@{BOT}> export?")
+        apology = await people.wait_for_reply(channel=SUPPORT, thread_ts=message.ts)
+    assert "incident" in apology.text
+    assert "secret" not in apology.text
+    async with store.begin() as tx:
+        found = await tx.conversations.by_question("T0SANDBOX1", SUPPORT, message.ts)
+    assert found is not None
+    assert (found.state, found.error) == (InteractionState.FAILED, "UnavailableError")
+
+
+async def test_nothing_is_acknowledged_while_the_database_is_down(workplace: Workplace) -> None:
+    dead = Store.connect("postgresql://nobody@127.0.0.1:1/none")
+    gate = InboxGate(dead, SystemClock(), workplace.bot.identity, lambda: None, InFlight())
+    workplace.bot.app._async_before_authorize.func = gate.__call__  # type: ignore[union-attr]
+    body = event_body("Ev1", "1.000001")
+    assert (await dispatch(workplace, body)).status == 500
+    await dead.close()
+
+
+async def test_an_event_that_cannot_be_read_is_kept_and_acknowledged(workplace: Workplace) -> None:
+    answer = await dispatch(workplace, {"type": "event_callback", "event": "?\0"})
+    assert answer.status == 200
+    async with workplace.store.begin() as tx:
+        rows = await tx.connection.exec_driver_sql(
+            "select type, state, payload->'body'->>'event' from inbox"
+        )
+        assert [tuple(row) for row in rows] == [
+            ("unparsed", "unparsed", "?\N{REPLACEMENT CHARACTER}")
+        ]
+
+
+async def test_twins_and_redeliveries_are_one_row(workplace: Workplace) -> None:
+    other = {"event_id": "Ev2", "kind": "app_mention"}
+    for body in (
+        event_body("Ev1", "5.000001"),
+        event_body(other["event_id"], "5.000001", kind=other["kind"]),
+        event_body("Ev1", "5.000001"),
+    ):
+        assert (await dispatch(workplace, body)).status == 200
+    async with workplace.store.begin() as tx:
+        count = await tx.connection.exec_driver_sql("select count(*) from inbox")
+        assert count.scalar_one() == 1
+
+
+async def test_a_click_whose_process_died_is_applied_by_a_worker(workplace: Workplace) -> None:
+    answer = await workplace.ask()
+    interaction = await workplace.interaction(answer)
+    body = {
+        "type": "block_actions",
+        "user": {"id": BEN},
+        "team": {"id": workplace.team},
+        "actions": [
+            {
+                "action_id": "answer_feedback",
+                "value": json.dumps({"i": interaction.id, "s": -1}),
+                "action_ts": "1700000000.5",
+            }
+        ],
+    }
+    delivery = to_delivery(body, received_ts=1_700_000_000.0)
+    async with workplace.store.begin() as tx:
+        # The listener died: its grace is over.
+        await tx.inbox.add(type(delivery)(**{**delivery.__dict__, "defer_s": 0.0}))
+    workplace.bot.workers.wake()
+    await workplace.settle()
+    assert [(v.user_id, v.rating) for v in await workplace.votes(answer)] == [(BEN, Rating.DOWN)]
+
+
+async def test_an_answer_that_fits_nowhere_is_announced_in_private(workplace: Workplace) -> None:
+    await workplace.people.fault(
+        method="chat.postMessage", kind="error", code="is_archived", channel=SUPPORT, times=None
+    )
+    root = await asked(workplace)
+    await workplace.settle()
+    assert await workplace.answers(root) == []
+    channel = await workplace.people.open_dm(user=AMIRA)
+
+    async def told() -> bool:
+        return any(m.is_app for m in await workplace.people.messages(channel=channel))
+
+    await until(told)
+
+
+async def test_blocks_that_slack_refuses_become_plain_text(workplace: Workplace) -> None:
+    await workplace.people.fault(method="chat.postMessage", kind="error", code="invalid_blocks")
+    root = await asked(workplace)
+    await workplace.settle()
+    (answer,) = await workplace.answers(root)
+    assert answer.text == ANSWER
+
+
+@pytest.mark.parametrize("kind", ["ratelimited", "server_error", "html"])
+async def test_slack_in_trouble_delays_the_answer_only(workplace: Workplace, kind: str) -> None:
+    await workplace.people.fault(method="chat.postMessage", kind=kind, retry_after=0)
+    root = await asked(workplace)
+    await workplace.settle()
+    assert len(await workplace.answers(root)) == 1
+
+
+def event_body(event_id: str, ts: str, *, kind: str = "message") -> dict[str, object]:
+    return {
+        "type": "event_callback",
+        "event_id": event_id,
+        "team_id": "T0SANDBOX1",
+        "authorizations": [{"user_id": BOT}],
+        "event": {"type": kind, "channel": "C0NOWHERE", "user": AMIRA, "ts": ts, "text": "hello"},
+    }
+
+
+async def dispatch(place: Workplace, body: dict[str, object]):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    return await place.bot.app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=body))
