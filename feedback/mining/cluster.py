@@ -30,18 +30,21 @@ class ClusterPolicy:
         resolution: Leiden's resolution; None takes the measured value for the size. Changing it
             on living data is a migration: pattern ids move.
         min_size: Smaller clusters are noise.
-        member_cosine: An item less similar than this to its cluster's centroid is noise.
-        cohesion: A cluster whose mean similarity to its centroid is below this is noise.
+        merge_cosine: Communities whose members are this alike on average are one: a resolution
+            fine enough for small patterns cuts very frequent ones into pieces.
+        member_cosine: An item less similar than this to the rest of its cluster is noise.
+        cohesion: A cluster whose pairs are less alike than this on average is noise.
         seed: Seeds Leiden's random choices.
     """
 
     linkage_limit: int = 800
-    linkage_distance: float = 0.5
+    linkage_distance: float = 0.45
     neighbours: int = 15
     resolution: float | None = None
     min_size: int = 3
+    merge_cosine: float = 0.65
     member_cosine: float = 0.35
-    cohesion: float = 0.5
+    cohesion: float = 0.35
     seed: int = 7
 
 
@@ -85,7 +88,8 @@ def communities(vectors: Vectors, policy: ClusterPolicy, *, start: Labels | None
         )
     finally:
         _use_generator(random)
-    return np.asarray(partition.membership, dtype=np.int64)
+    labels = np.asarray(partition.membership, dtype=np.int64)
+    return merge_alike(vectors, labels, policy.merge_cosine)
 
 
 def _use_generator(generator: object) -> None:
@@ -126,6 +130,39 @@ def _full_start(vectors: Vectors, start: Labels) -> list[int]:
     full[known] = dense
     full[~known] = np.argmax(vectors[~known] @ centres.T, axis=1)
     return [int(label) for label in full]
+
+
+def merge_alike(vectors: Vectors, labels: Labels, min_cosine: float) -> Labels:
+    """Joins clusters, most alike first, while two have a mean cosine of `min_cosine` or more."""
+    sums, sizes = _sums(vectors, labels)
+    owner = np.arange(len(sizes))
+    alike = _mean_cosines(sums, sizes)
+    while len(sizes) > 1:
+        keep, gone = sorted(divmod(int(np.argmax(alike)), len(sizes)))
+        if alike[keep, gone] < min_cosine:
+            break
+        sums[keep] += sums[gone]
+        sizes[keep] += sizes[gone]
+        owner[owner == gone] = keep
+        row = (sums @ sums[keep]) / (sizes * sizes[keep])
+        row[alike[keep] == -np.inf] = -np.inf
+        alike[keep], alike[:, keep] = row, row
+        alike[gone], alike[:, gone] = -np.inf, -np.inf
+        alike[keep, keep] = -np.inf
+    return np.unique(owner[labels], return_inverse=True)[1].astype(np.int64)
+
+
+def _sums(vectors: Vectors, labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    sizes = np.bincount(labels).astype(np.float64)
+    sums = np.zeros((len(sizes), vectors.shape[1]))
+    np.add.at(sums, labels, vectors)
+    return sums, sizes
+
+
+def _mean_cosines(sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+    alike = (sums @ sums.T) / np.outer(sizes, sizes)
+    np.fill_diagonal(alike, -np.inf)
+    return alike
 
 
 def average_linkage(vectors: Vectors, max_distance: float) -> Labels:
@@ -169,13 +206,16 @@ def _centroids(vectors: Vectors, labels: Labels) -> Vectors:
 
 def _without_noise(vectors: Vectors, labels: Labels, policy: ClusterPolicy) -> Labels:
     """Labels loose clusters, far members and what is left too small as NOISE."""
-    centres = _centroids(vectors, labels)
-    likeness = np.einsum("ij,ij->i", vectors, centres[labels])
-    counts = np.bincount(labels)
-    cohesion = np.bincount(labels, weights=likeness) / counts
+    sums, sizes = _sums(vectors, labels)
+    pairs = np.maximum(sizes * (sizes - 1), 1)
+    cohesion = (np.einsum("ij,ij->i", sums, sums) - sizes) / pairs
+    # Each item against the others of its cluster: its own weight would flatter small clusters.
+    others = sums[labels] - vectors
+    norms = np.maximum(np.linalg.norm(others, axis=1), 1e-12)
+    likeness = np.einsum("ij,ij->i", vectors, others) / norms
     result = np.where(cohesion[labels] < policy.cohesion, NOISE, labels)
     result = np.where(likeness < policy.member_cosine, NOISE, result)
-    left = np.bincount(result[result >= 0], minlength=len(counts))
+    left = np.bincount(result[result >= 0], minlength=len(sizes))
     return np.where((result >= 0) & (left[result] < policy.min_size), NOISE, result)
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from feedback.domain.interaction import Reason
 from feedback.domain.pattern import PatternKind, PreviousPattern, Verdict
-from feedback.domain.text import normalise, words
-from feedback.knowledge.analysis import COURTESY_STEMS
-from feedback.mining.changes import contradicts
+from feedback.domain.text import normalise, sentences, words
+from feedback.knowledge.analysis import stem
+from feedback.mining.changes import contradicts, substance
 from feedback.mining.kinds import Failure
 from feedback.mining.rank import distinct_people
 from feedback.ports import Vectors
@@ -149,7 +149,12 @@ def _conflict(case: Case) -> Decision | None:
 
 def _twins(case: Case) -> tuple[int, list[tuple[int, int]]]:
     """Counts corrected pairs of the same question and lists those that contradict."""
-    rows = [n for n, failure in enumerate(case.failures) if failure.record.correction]
+    # "Yes, please" twice is not the same question twice: only questions with a subject count.
+    rows = [
+        number
+        for number, failure in enumerate(case.failures)
+        if failure.record.correction and len(substance(failure.record.question)) >= 2
+    ]
     rows = rows[-case.policy.sample :]
     if len(rows) < 2:
         return 0, []
@@ -264,7 +269,7 @@ def _refusal_instruction(case: Case) -> Found:
 
 
 def _phrase_instruction(case: Case) -> Found:
-    """A courtesy that most corrections of a tone pattern add in the same words."""
+    """Words beside the subject that most corrections of a tone pattern add."""
     if case.kind is not PatternKind.TONE:
         return None
     corrected = [failure for failure in case.failures if failure.change is not None]
@@ -273,7 +278,8 @@ def _phrase_instruction(case: Case) -> Found:
     holders: dict[tuple[str, ...], list[str]] = {}
     for failure in corrected:
         before = normalise(failure.record.answer)
-        for phrase in _phrases(failure.record.correction or ""):
+        subject = substance(f"{failure.record.answer} {failure.record.question}")
+        for phrase in _phrases(failure.record.correction or "", subject):
             if " ".join(phrase) not in before:
                 holders.setdefault(phrase, []).append(failure.record.id)
     needed = 0.6 * len(corrected)
@@ -289,15 +295,17 @@ def _phrase_instruction(case: Case) -> Found:
     )
 
 
-def _phrases(text: str) -> set[tuple[str, ...]]:
-    """Returns every run of three to six words that holds a courtesy."""
-    tokens = normalise(text).split()
-    return {
-        tuple(tokens[start : start + length])
-        for length in range(3, 7)
-        for start in range(len(tokens) - length + 1)
-        if any(token in COURTESY_STEMS for token in tokens[start : start + length])
-    }
+def _phrases(text: str, subject: frozenset[str]) -> set[tuple[str, ...]]:
+    """Returns every run of three to six words of a sentence that says nothing of the subject."""
+    found = set()
+    for sentence in sentences(text):
+        tokens = normalise(sentence).split()
+        about = [stem(token) in subject for token in tokens]
+        for length in range(3, 7):
+            for start in range(len(tokens) - length + 1):
+                if not any(about[start : start + length]):
+                    found.add(tuple(tokens[start : start + length]))
+    return found
 
 
 def _tone(case: Case) -> Decision | None:
