@@ -73,7 +73,9 @@ export class Modal {
       ),
     );
     fill(this.dialog, form);
-    const first = this.dialog.querySelector("[aria-invalid], [autofocus], .modal-body input, .modal-body textarea");
+    const first = ["[aria-invalid]", "[autofocus]", ".modal-body :is(input, textarea, select)"]
+      .map((wanted) => this.dialog.querySelector(wanted))
+      .find(Boolean);
     first?.focus();
   }
 

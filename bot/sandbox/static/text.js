@@ -65,7 +65,7 @@ export class TextRenderer {
         if (part.trim()) nodes.push(...render(part.replace(/^\n|\n$/g, "")));
       } else {
         const code = part.replace(/^[a-z0-9+-]*\n/i, "").replace(/\n$/, "");
-        nodes.push(h("pre", { class: "code" }, unescape(code)));
+        nodes.push(h("pre", { class: "code" }, ...diffed(unescape(code))));
       }
     }
     return nodes;
@@ -224,6 +224,18 @@ export class TextRenderer {
 }
 
 const LIST = /^\s*(?:[-*+•]|\d+[.)])\s+/;
+
+// Colours the lines of a unified diff; other code stays as it is.
+function diffed(code) {
+  const lines = code.split("\n");
+  const isDiff = lines.every((line) => /^[-+ @]|^$/.test(line)) && lines.some((line) => /^[-+]\S/.test(line));
+  if (!isDiff) return [code];
+  const look = { "+": "added", "-": "removed" };
+  return lines.flatMap((line, at) => [
+    ...(at ? ["\n"] : []),
+    look[line[0]] ? h("span", { class: look[line[0]] }, line) : line,
+  ]);
+}
 
 function cells(line) {
   return line.trim().replace(/^\||\|$/g, "").split(/(?<!\\)\|/).map((cell) => cell.trim());
