@@ -31,6 +31,14 @@ def sandbox(
         str | None,
         typer.Option(help="Deliver by signed HTTP to this URL instead of Socket Mode."),
     ] = None,
+    deadline_s: Annotated[
+        float,
+        typer.Option(
+            help="Real seconds for an ack, and the life of a trigger_id. Slack gives 3; a busy "
+            "machine may need more.",
+            min=0.1,
+        ),
+    ] = 3.0,
 ) -> None:
     """Runs a local Slack workspace with a web page, until it is interrupted."""
     asyncio.run(
@@ -39,7 +47,9 @@ def sandbox(
             state_dir=state_dir,
             clock=FileClock(clock_file) if clock_file is not None else SystemClock(),
             workspace=read_workspace(workspace) if workspace is not None else None,
-            settings=SandboxSettings(events_url=events_url),
+            settings=SandboxSettings(
+                events_url=events_url, ack_timeout_s=deadline_s, trigger_life_s=deadline_s
+            ),
             ready=_announce,
         )
     )
