@@ -38,7 +38,7 @@ def name_clusters(
     """Gives every cluster an id.
 
     Args:
-        clusters: Member ids of each new cluster, the medoid first.
+        clusters: Member ids of each new cluster.
         previous: Patterns of the run before.
         used_ids: Every id ever given, besides those in `previous`.
         centres: L2-normalised centroid of each new cluster, in the space of the previous ones.
@@ -132,7 +132,7 @@ def _returned(
 
 def _fresh(members: Sequence[str], used: set[str]) -> str:
     """Derives an id from the founding members, so that a repeated run gives the same one."""
-    basis = "\x1f".join([members[0], *sorted(members)])
+    basis = "\x1f".join(sorted(members))
     for attempt in range(len(used) + 1):
         digest = hashlib.sha256(f"{attempt}\x1f{basis}".encode()).hexdigest()
         if (name := f"pat-{digest[:12]}") not in used:

@@ -13,7 +13,7 @@ from feedback.domain.interaction import Reason
 from feedback.domain.pattern import PatternKind, PreviousPattern, Verdict
 from feedback.domain.text import normalise, sentences, words
 from feedback.knowledge.analysis import stem
-from feedback.mining.changes import contradicts, substance
+from feedback.mining.changes import contradicts, exact_facts, substance
 from feedback.mining.kinds import Failure
 from feedback.mining.rank import distinct_people
 from feedback.ports import Vectors
@@ -160,16 +160,20 @@ def _twins(case: Case) -> tuple[int, list[tuple[int, int]]]:
         return 0, []
     likeness = case.questions[rows] @ case.questions[rows].T
     first, second = np.nonzero(np.triu(likeness >= case.policy.twin_cosine, k=1))
-    against = []
+    pairs, against = 0, []
     for one, other in zip(first.tolist(), second.tolist(), strict=True):
         left, right = rows[one], rows[other]
+        asked = [exact_facts(case.failures[row].record.question) for row in (left, right)]
+        if asked[0] != asked[1]:
+            continue
+        pairs += 1
         cosine = None
         if case.corrections is not None:
             cosine = float(case.corrections[left] @ case.corrections[right])
         texts = [case.failures[row].record.correction or "" for row in (left, right)]
         if contradicts(texts[0], texts[1], cosine=cosine):
             against.append((left, right))
-    return len(first), against
+    return pairs, against
 
 
 def _stale(case: Case) -> Decision | None:
