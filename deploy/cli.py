@@ -1,67 +1,88 @@
 """The `understudy` command: one place where every subcommand is registered.
 
-Errors of ours become one clear sentence on standard error and exit status 2; nothing is swallowed.
+A subcommand's module is imported when it is called, so that each process of the stack loads only
+what it needs. Errors of ours become one clear sentence on standard error and exit status 2.
 """
 
 import os
 import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import typer
 
-from deploy.commands import (
-    bot,
-    cycle,
-    database,
-    dataset,
-    demo,
-    doctor,
-    experiment,
-    importing,
-    knowledge,
-    mine,
-    model_server,
-    redact,
-    sandbox,
-    scheduler,
-    tone,
-    up,
-    web,
-)
 from feedback.errors import ConfigurationError, UnderstudyError
-
-app = typer.Typer(
-    name="understudy",
-    help="A Slack support bot that learns from corrections.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
 
 _LOOP = "The loop"
 _PROCESSES = "Processes"
 _OFFLINE = "Offline commands (files in, JSON out)"
 
-app.command("demo", rich_help_panel=_LOOP)(demo.demo)
-app.command("up", rich_help_panel=_LOOP)(up.up)
-app.command("doctor", rich_help_panel=_LOOP)(doctor.doctor)
-app.add_typer(cycle.app, name="cycle", rich_help_panel=_LOOP)
-app.command("bot", rich_help_panel=_PROCESSES)(bot.bot)
-app.command("scheduler", rich_help_panel=_PROCESSES)(scheduler.scheduler)
-app.command("web", rich_help_panel=_PROCESSES)(web.web)
-app.command("model-server", rich_help_panel=_PROCESSES)(model_server.model_server)
-app.command("sandbox", rich_help_panel=_PROCESSES)(sandbox.sandbox)
-app.add_typer(database.app, name="db", rich_help_panel=_PROCESSES)
-app.command("redact", rich_help_panel=_OFFLINE)(redact.redact)
-app.add_typer(tone.app, name="tone", rich_help_panel=_OFFLINE)
-app.command("mine", rich_help_panel=_OFFLINE)(mine.mine)
-app.add_typer(knowledge.app, name="knowledge", rich_help_panel=_OFFLINE)
-app.add_typer(dataset.app, name="dataset", rich_help_panel=_OFFLINE)
-app.add_typer(experiment.app, name="experiment", rich_help_panel=_OFFLINE)
-app.command("import", rich_help_panel=_OFFLINE)(importing.import_)
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """Where a subcommand lives: a function, or a Typer application with further commands."""
+
+    module: str
+    attribute: str
+    panel: str
+
+    def add_to(self, app: typer.Typer, name: str) -> None:
+        """Imports the module and registers what it holds."""
+        module = import_module(f"deploy.commands.{self.module}")
+        found: Callable[..., Any] | typer.Typer = getattr(module, self.attribute)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name, rich_help_panel=self.panel)
+        else:
+            app.command(name, rich_help_panel=self.panel)(found)
+
+
+COMMANDS = {
+    "demo": Registered(module="demo", attribute="demo", panel=_LOOP),
+    "up": Registered(module="up", attribute="up", panel=_LOOP),
+    "doctor": Registered(module="doctor", attribute="doctor", panel=_LOOP),
+    "cycle": Registered(module="cycle", attribute="app", panel=_LOOP),
+    "bot": Registered(module="bot", attribute="bot", panel=_PROCESSES),
+    "scheduler": Registered(module="scheduler", attribute="scheduler", panel=_PROCESSES),
+    "web": Registered(module="web", attribute="web", panel=_PROCESSES),
+    "model-server": Registered(module="model_server", attribute="model_server", panel=_PROCESSES),
+    "sandbox": Registered(module="sandbox", attribute="sandbox", panel=_PROCESSES),
+    "db": Registered(module="database", attribute="app", panel=_PROCESSES),
+    "redact": Registered(module="redact", attribute="redact", panel=_OFFLINE),
+    "tone": Registered(module="tone", attribute="app", panel=_OFFLINE),
+    "mine": Registered(module="mine", attribute="mine", panel=_OFFLINE),
+    "knowledge": Registered(module="knowledge", attribute="app", panel=_OFFLINE),
+    "dataset": Registered(module="dataset", attribute="app", panel=_OFFLINE),
+    "experiment": Registered(module="experiment", attribute="app", panel=_OFFLINE),
+    "import": Registered(module="importing", attribute="import_", panel=_OFFLINE),
+}
+
+
+def build(names: Iterable[str] = tuple(COMMANDS)) -> typer.Typer:
+    """Returns the application with these subcommands."""
+    app = typer.Typer(
+        name="understudy",
+        help="A Slack support bot that learns from corrections.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    # With a callback even a single command stays a subcommand.
+    app.callback()(_root)
+    for name in names:
+        COMMANDS[name].add_to(app, name)
+    return app
+
+
+def _root() -> None:
+    """A Slack support bot that learns from corrections."""
 
 
 def main() -> None:
     """Runs the command line."""
+    called = sys.argv[1] if len(sys.argv) > 1 else ""
+    app = build([called]) if called in COMMANDS else build()
     try:
         app()
     except ConfigurationError as exc:

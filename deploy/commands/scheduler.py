@@ -19,8 +19,9 @@ def scheduler() -> None:
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
-    # APScheduler tells every tick at INFO, and there are many.
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    # These tell every tick and every request at INFO, and there are many.
+    for name in ("apscheduler", "httpx", "httpx2", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     asyncio.run(_run(load_settings()))
 
 

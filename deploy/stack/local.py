@@ -104,6 +104,8 @@ async def local_stack(
         if sandbox_url is not None:
             arguments = ["--port", str(settings.stack.sandbox_port)]
             arguments += ["--state-dir", str(settings.state_dir / "sandbox")]
+            # Slack gives three seconds; a laptop that trains beside it may need more.
+            arguments += ["--deadline-s", "15"]
             if settings.clock_file is not None:
                 arguments += ["--clock-file", str(settings.clock_file)]
             if workspace_file is not None:

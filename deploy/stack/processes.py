@@ -12,6 +12,8 @@ from pathlib import Path
 from feedback.errors import ConfigurationError
 
 _PR_SET_PDEATHSIG = 1
+_CONFIGURATION_ERROR = 2
+"""Exit status of our commands when settings or input are wrong."""
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -137,10 +139,13 @@ class Supervisor:
         """
         for name, deaths in self._deaths.items():
             process = self._processes.get(name)
-            if process is not None and deaths >= self._give_up_after:
-                raise ConfigurationError(
-                    f"{name} died {deaths} times; the end of {process.spec.log}:\n{process.tail()}"
-                )
+            if process is None or deaths < self._give_up_after:
+                continue
+            if process.exit_code == _CONFIGURATION_ERROR:
+                raise ConfigurationError(process.tail(1).removeprefix("understudy: "))
+            raise ConfigurationError(
+                f"{name} died {deaths} times; the end of {process.spec.log}:\n{process.tail()}"
+            )
 
     async def _watch(self) -> None:
         while True:
@@ -148,8 +153,8 @@ class Supervisor:
             for name, process in list(self._processes.items()):
                 if process.running or self._deaths[name] >= self._give_up_after:
                     continue
-                # Status 2 is a configuration error: the same start would fail the same way.
-                fatal = process.exit_code == 2
+                # The same start would fail the same way.
+                fatal = process.exit_code == _CONFIGURATION_ERROR
                 self._deaths[name] = self._give_up_after if fatal else self._deaths[name] + 1
                 if not fatal:
                     await asyncio.sleep(min(0.2 * self._deaths[name], 2.0))
