@@ -184,6 +184,15 @@ class CorrectionDesk:
                     created_at=self._clock.now(),
                 ),
             )
+            await tx.audit.append(
+                subject=f"correction:{after.id}",
+                from_state=before.state,
+                to_state=after.state,
+                actor=click.user,
+                reason=note or decision.value,
+                at=self._clock.now(),
+                data={"version": after.version, "redaction_version": after.redaction_version},
+            )
             return await self._close(tx, after, click)
 
     async def edit(self, click: Click, text: str) -> Correction:

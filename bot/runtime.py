@@ -98,11 +98,25 @@ def _assemble(settings: Settings, outside: Outside, api: SlackApi, identity: Ide
     corrections = CorrectionDesk(store, clock, redactor)
     notices = Notices(store, api, review_channel=slack.review_channel)
     answering = _answering(settings, outside, redactor)
+    directory = Directory(
+        store,
+        clock,
+        api,
+        redactor,
+        team=identity.team,
+        reviewers=slack.reviewers_group,
+        admins=slack.admins_group,
+        handoff=slack.handoff_group,
+    )
     asking = Asking(
         store,
         clock,
         answering,
-        Poster(api, stream_channels=settings.bot.stream_channels),
+        Poster(
+            api,
+            stream_channels=settings.bot.stream_channels,
+            handoff=lambda: directory.handoff_group,
+        ),
         identity,
         lease_s=settings.bot.lease_s,
         tell=_private_teller(api),
@@ -149,15 +163,7 @@ def _assemble(settings: Settings, outside: Outside, api: SlackApi, identity: Ide
         in_flight=in_flight,
         workers=workers,
         notices=notices,
-        directory=Directory(
-            store,
-            clock,
-            api,
-            redactor,
-            team=identity.team,
-            reviewers=slack.reviewers_group,
-            admins=slack.admins_group,
-        ),
+        directory=directory,
     )
 
 

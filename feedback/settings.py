@@ -46,6 +46,8 @@ class SlackSettings(_Group):
     """Handle of the user group whose members review corrections; empty: roles are set by hand."""
     admins_group: str = ""
     """Handle of the user group whose members are admins, besides Slack's workspace admins."""
+    handoff_group: str = ""
+    """Handle of the user group that is called when the bot does not know; empty: nobody is."""
     operators_channel: str = ""
     """Channel id for cycle and experiment notices; empty: none are posted."""
 

@@ -197,15 +197,16 @@ class SlackApi:
             if not cursor:
                 return found
 
-    async def group_members(self, handle: str) -> list[str]:
-        """Returns the members of the user group `@handle`; nobody when there is none."""
+    async def groups(self) -> dict[str, str]:
+        """Returns the ids of the workspace's user groups by handle."""
         with slack_errors("usergroups.list"):
-            groups = (await self.client.usergroups_list())["usergroups"]
-        group = next((item for item in groups if item["handle"] == handle), None)
-        if group is None:
-            return []
+            answer = await self.client.usergroups_list()
+        return {str(group["handle"]): str(group["id"]) for group in answer["usergroups"]}
+
+    async def group_members(self, group: str) -> list[str]:
+        """Returns the members of a user group."""
         with slack_errors("usergroups.users.list"):
-            answer = await self.client.usergroups_users_list(usergroup=group["id"])
+            answer = await self.client.usergroups_users_list(usergroup=group)
         return [str(user) for user in answer["users"]]
 
 

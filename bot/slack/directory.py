@@ -23,6 +23,7 @@ class Directory:
     Args:
         reviewers: Handle of the user group whose members review; empty: set by hand.
         admins: Handle of the user group whose members are admins, besides Slack's own admins.
+        handoff: Handle of the user group that is called when the bot does not know.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Directory:
         team: str,
         reviewers: str = "",
         admins: str = "",
+        handoff: str = "",
     ) -> None:
         self._store = store
         self._clock = clock
@@ -42,6 +44,8 @@ class Directory:
         self._redactor = redactor
         self._team = team
         self._groups = {Role.REVIEWER: reviewers, Role.ADMIN: admins}
+        self._handoff = handoff
+        self.handoff_group: str | None = None
 
     async def sync(self) -> int:
         """Synchronises once and returns how many people there are.
@@ -50,15 +54,26 @@ class Directory:
             RetryableError: Slack or the database is not there for the moment.
         """
         members = await self._api.members()
-        roles: dict[str, Role] = {}
-        for role, handle in self._groups.items():
-            if handle:
-                roles |= dict.fromkeys(await self._api.group_members(handle), role)
+        roles = await self._group_roles()
         people = [person_of(self._team, member, roles) for member in members]
         async with self._store.begin() as tx:
             await tx.people.sync(people, at=self._clock.now())
         self._redactor.learn(self._team, people)
         return len(people)
+
+    async def _group_roles(self) -> dict[str, Role]:
+        wanted = {handle for handle in (*self._groups.values(), self._handoff) if handle}
+        if not wanted:
+            return {}
+        groups = await self._api.groups()
+        for handle in wanted - groups.keys():
+            _log.error("the workspace has no user group @%s; create it or mend the setting", handle)
+        self.handoff_group = groups.get(self._handoff)
+        roles: dict[str, Role] = {}
+        for role, handle in self._groups.items():
+            if handle in groups:
+                roles |= dict.fromkeys(await self._api.group_members(groups[handle]), role)
+        return roles
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Synchronises from time to time until `stop` is set."""

@@ -34,10 +34,18 @@ class Poster:
     Args:
         api: Slack.
         stream_channels: Stream outside direct messages too.
+        handoff: Returns the id of the user group to call when the bot does not know.
     """
 
-    def __init__(self, api: SlackApi, *, stream_channels: bool = False) -> None:
+    def __init__(
+        self,
+        api: SlackApi,
+        *,
+        stream_channels: bool = False,
+        handoff: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._api = api
+        self._handoff = handoff
         self._stream_channels = stream_channels
         self._can_stream = True
         self._can_show_status = True
@@ -97,13 +105,14 @@ class Poster:
     ) -> str:
         """Finishes a streamed message; replaces or reposts it when the stream is gone."""
         metadata = _metadata(interaction.id, 0)
-        tail = tail_blocks(interaction.id, sources)
+        handoff = self._handoff() if interaction.abstained else None
+        tail = tail_blocks(interaction.id, sources, handoff=handoff)
         if live is not None and await live.finish(text, tail, metadata):
             return ts
         if live is None:
             # A predecessor died in mid-stream; Slack edits no message that still streams.
             await self._stop(interaction, ts)
-        blocks = answer_blocks(interaction.id, text, sources)
+        blocks = answer_blocks(interaction.id, text, sources, handoff=handoff)
         for final in (False, True):
             try:
                 await self._api.update(
@@ -132,7 +141,8 @@ class Poster:
         last: bool,
     ) -> str:
         root = interaction.thread_key.rpartition(":")[2]
-        blocks = answer_blocks(interaction.id, text, sources, buttons=last)
+        handoff = self._handoff() if interaction.abstained else None
+        blocks = answer_blocks(interaction.id, text, sources, buttons=last, handoff=handoff)
         metadata = _metadata(interaction.id, number)
         try:
             return await self._api.post(

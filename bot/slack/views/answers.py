@@ -13,6 +13,7 @@ from bot.slack.views.blocks import (
     compact,
     context,
     escape,
+    markdown,
     modal,
     plain,
     radio,
@@ -52,7 +53,12 @@ def answer_parts(text: str, limit: int = ANSWER_CHARS) -> list[str]:
 
 
 def answer_blocks(
-    interaction_id: str, text: str, sources: Sequence[Source], *, buttons: bool = True
+    interaction_id: str,
+    text: str,
+    sources: Sequence[Source],
+    *,
+    buttons: bool = True,
+    handoff: str | None = None,
 ) -> list[Block]:
     """Returns one answer as people see it.
 
@@ -61,21 +67,28 @@ def answer_blocks(
         text: One part of an answer, as the model wrote it.
         sources: Documents to name.
         buttons: Whether people may vote and correct here.
+        handoff: Id of the user group to call, because the bot does not know.
     """
     return [
         {"type": "markdown", "text": escape(text)},
-        *tail_blocks(interaction_id, sources, buttons=buttons),
+        *tail_blocks(interaction_id, sources, buttons=buttons, handoff=handoff),
     ]
 
 
 def tail_blocks(
-    interaction_id: str, sources: Sequence[Source], *, buttons: bool = True
+    interaction_id: str,
+    sources: Sequence[Source],
+    *,
+    buttons: bool = True,
+    handoff: str | None = None,
 ) -> list[Block]:
     """Returns what stands below the text of an answer."""
     blocks = []
     if sources:
         links = [_link(source) for source in sources]
         blocks.append(context("Sources: " + " \N{MIDDLE DOT} ".join(links)))
+    if handoff:
+        blocks.append(markdown(f"<!subteam^{handoff}> Can one of you help?"))
     if buttons:
         blocks.append(_vote_buttons(interaction_id))
         blocks.append(

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +58,9 @@ class Library:
         self.asked.append(question)
         if "export" in question.lower():
             return SearchResult(hits=(HIT,), answerable=True, signals=Signals(probability=0.9))
+        if "near" in question:
+            other = replace(HIT, text="Invoices are sent on the first day of the month.")
+            return SearchResult(hits=(other,), signals=Signals(probability=0.3))
         return SearchResult()
 
 
@@ -165,6 +168,7 @@ def settings(sandbox: RunningSandbox) -> Settings:
             "TGI_URL": "http://127.0.0.1:9",
             "UNDERSTUDY_SLACK__REVIEW_CHANNEL": REVIEW,
             "UNDERSTUDY_SLACK__REVIEWERS_GROUP": "reviewers",
+            "UNDERSTUDY_SLACK__HANDOFF_GROUP": "support-oncall",
             "UNDERSTUDY_BOT__MAX_ATTEMPTS": "2",
             "UNDERSTUDY_MODEL__MAX_TOKENS": "1000",
         }

@@ -119,3 +119,12 @@ async def test_home_shows_own_questions_and_the_queue_to_reviewers(workplace: Wo
     assert "wait for a reviewer" not in own
     assert "wait for a reviewer" in reviewing
     assert "0 of 5,000" in reviewing
+
+
+async def test_what_nobody_knows_is_handed_to_a_person(workplace: Workplace) -> None:
+    answer = await workplace.ask("What is near to our subject?")
+    assert "I don't know" in answer.text
+    assert "<!subteam^S0ONCALL02>" in str(answer.blocks)
+    interaction = await workplace.interaction(answer)
+    assert interaction.abstained
+    assert interaction.retrieved, "what was found is kept for mining"
