@@ -16,7 +16,7 @@ _GREETING = (
 _PERSON = r"(?:a|one|the|my|our|another)\s+(?:customer|client|user|colleague|member|person|team)"
 _ASKERS = rf"(?:i|we|{_PERSON}|somebody|someone|customers|people)"
 _ASKED = (
-    rf"{_ASKERS}\s+(?:(?:just|also|would|'d|am|are|is|was|were|have|has|been|got|still|keep)\s+)*"
+    rf"{_ASKERS}(?:'d|'m|'ve|'re)?\s+(?:(?:just|also|would|am|are|is|was|were|have|has|been|got|still|keep)\s+)*"
     r"(?:asks?|asked|asking|wants?|wanted|likes?|love|needs?|needed|wonders?|wondering|forgot|forget|"
     r"curious)(?:\s+(?:me|us))?(?:\s+to\s+(?:know|ask|find\s+out|learn|understand))?(?:\s+about)?"
 )
