@@ -177,7 +177,7 @@ class SqlConversations:
             .order_by(interactions.c.question_ts.desc())
             .limit(limit)
         )
-        return [_interaction(row) for row in reversed(rows.mappings().all())]
+        return [to_interaction(row) for row in reversed(rows.mappings().all())]
 
     async def of_person(self, team: str, user: str, *, limit: int) -> list[Interaction]:
         """Returns somebody's latest questions, newest first."""
@@ -191,7 +191,7 @@ class SqlConversations:
             .order_by(interactions.c.asked_at.desc())
             .limit(limit)
         )
-        return [_interaction(row) for row in rows.mappings()]
+        return [to_interaction(row) for row in rows.mappings()]
 
     async def sources(self, doc_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
         """Returns `(title, uri)` of documents by id, removed ones too."""
@@ -247,7 +247,7 @@ class SqlConversations:
     async def _one(self, *conditions: Any) -> Interaction | None:  # noqa: ANN401  (SQL clauses)
         rows = await self._connection.execute(select(interactions).where(*conditions))
         row = rows.mappings().first()
-        return _interaction(row) if row else None
+        return to_interaction(row) if row else None
 
 
 def _columns(interaction: Interaction) -> dict[str, Any]:
@@ -256,7 +256,8 @@ def _columns(interaction: Interaction) -> dict[str, Any]:
     return values
 
 
-def _interaction(row: RowMapping) -> Interaction:
+def to_interaction(row: RowMapping) -> Interaction:
+    """Builds the domain object from a row of `interactions`."""
     values = dict(row)
     values["retrieved"] = tuple(Retrieved(**hit) for hit in row["retrieved"])
     values["arm"] = Arm(row["arm"]) if row["arm"] else None

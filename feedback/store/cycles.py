@@ -10,8 +10,10 @@ from typing import Any
 from sqlalchemy import RowMapping, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from feedback.domain.audit import AuditEntry
 from feedback.domain.cycle import Cycle, CycleOptions, CycleOutcome, CycleState
 from feedback.errors import ConflictError
+from feedback.store.tables.base import to_domain
 from feedback.store.tables.operations import audit, cycle_requests, cycles, switches
 
 _AUDIT_LOCK = 7_203_942
@@ -86,6 +88,24 @@ class SqlAudit:
                 raise ConflictError(f"audit entry {row['id']} was changed or one before it removed")
             previous, count = row["hash"], count + 1
         return count
+
+    async def entries(
+        self, *, subject: str | None = None, before: int | None = None, limit: int = 100
+    ) -> list[AuditEntry]:
+        """Returns entries, newest first.
+
+        Args:
+            subject: Only what happened to this subject.
+            before: Only entries older than this id, for paging.
+            limit: Most entries to return.
+        """
+        statement = select(audit).order_by(audit.c.id.desc()).limit(limit)
+        if subject is not None:
+            statement = statement.where(audit.c.subject == subject)
+        if before is not None:
+            statement = statement.where(audit.c.id < before)
+        rows = (await self._connection.execute(statement)).mappings()
+        return [to_domain(AuditEntry, row) for row in rows]
 
 
 class SqlCycles:

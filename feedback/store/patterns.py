@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import RowMapping, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -69,19 +69,20 @@ class SqlPatterns:
         statement = select(patterns).where(patterns.c.current).order_by(patterns.c.score.desc())
         rows = list((await self._connection.execute(statement)).mappings())
         members = await self._members()
-        return [
-            to_domain(
-                Pattern,
-                {
-                    **row,
-                    "kind": PatternKind(row["kind"]),
-                    "verdict": Verdict(row["verdict"]),
-                    "status": PatternStatus(row["status"]),
-                    "member_ids": members.get(row["id"], ()),
-                },
-            )
-            for row in rows
-        ]
+        return [_pattern(row, members.get(row["id"], ())) for row in rows]
+
+    async def get(self, pattern_id: str) -> Pattern | None:
+        """Returns one pattern, whether or not the newest run still has it."""
+        statement = select(patterns).where(patterns.c.id == pattern_id)
+        row = (await self._connection.execute(statement)).mappings().first()
+        if row is None:
+            return None
+        members = await self._connection.scalars(
+            select(pattern_members.c.interaction_id)
+            .where(pattern_members.c.pattern_id == pattern_id)
+            .order_by(pattern_members.c.interaction_id)
+        )
+        return _pattern(row, tuple(members))
 
     async def previous(self, embedder_id: str) -> list[PreviousPattern]:
         """Returns what the next run must know of the current patterns.
@@ -117,3 +118,16 @@ class SqlPatterns:
         for row in await self._connection.execute(statement):
             found.setdefault(row.pattern_id, []).append(row.interaction_id)
         return {pattern_id: tuple(ids) for pattern_id, ids in found.items()}
+
+
+def _pattern(row: RowMapping, members: tuple[str, ...]) -> Pattern:
+    return to_domain(
+        Pattern,
+        {
+            **row,
+            "kind": PatternKind(row["kind"]),
+            "verdict": Verdict(row["verdict"]),
+            "status": PatternStatus(row["status"]),
+            "member_ids": members,
+        },
+    )

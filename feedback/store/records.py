@@ -48,11 +48,12 @@ _TRAINABLE = text(
     """
 )
 
-_CONSENTS = {
+CONSENTS = {
     "reviewer_authored": ["reviewer_authored"],
     "consenting": ["reviewer_authored", "consenting"],
-    "all": ["reviewer_authored", "consenting", "unknown"],
+    "all": ["reviewer_authored", "consenting", "none"],
 }
+"""Which consents of a correction each mode lets train."""
 
 
 class SqlRecords:
@@ -93,7 +94,7 @@ class SqlRecords:
             consent: `reviewer_authored`, `consenting` or `all`.
         """
         rows = (
-            await self._connection.execute(_TRAINABLE, {"consents": _CONSENTS[consent]})
+            await self._connection.execute(_TRAINABLE, {"consents": CONSENTS[consent]})
         ).mappings()
         return [
             InteractionRecord(

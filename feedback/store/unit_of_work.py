@@ -12,9 +12,12 @@ from feedback.store.cycles import SqlAudit, SqlCycles, SqlSwitches
 from feedback.store.deployments import SqlDeployments
 from feedback.store.engine import make_engine, transaction
 from feedback.store.experiments import SqlExperiments
+from feedback.store.explanations import SqlExplanations
+from feedback.store.imports import SqlImports
 from feedback.store.inbox import SqlInbox
 from feedback.store.learning import SqlAdapters, SqlDatasets, SqlTrainingRuns
 from feedback.store.outbox import SqlOutbox
+from feedback.store.overview import SqlOverview
 from feedback.store.patterns import SqlPatterns
 from feedback.store.people import SqlPeople
 from feedback.store.records import SqlRecords
@@ -112,6 +115,21 @@ class Transaction:
     def patterns(self) -> SqlPatterns:
         """Mined patterns."""
         return SqlPatterns(self.connection)
+
+    @cached_property
+    def overview(self) -> SqlOverview:
+        """Counts over the whole record."""
+        return SqlOverview(self.connection)
+
+    @cached_property
+    def explanations(self) -> SqlExplanations:
+        """Answers with what stood behind them."""
+        return SqlExplanations(self.connection)
+
+    @cached_property
+    def imports(self) -> SqlImports:
+        """Transcripts from elsewhere."""
+        return SqlImports(self.connection)
 
 
 class Store:
