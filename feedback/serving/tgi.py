@@ -6,6 +6,7 @@ closed; `timeout` bounds single reads only; an unknown adapter is answered by th
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -192,7 +193,10 @@ class TgiTextGenerator:
             return ScoredGeneration(
                 text=answer.generated_text,
                 token_ids=tuple(int(token.id) for token in tokens),
-                logprobs=tuple(float(token.logprob) for token in tokens),
+                # TGI writes null for a log-probability that is not a number.
+                logprobs=tuple(
+                    math.nan if token.logprob is None else float(token.logprob) for token in tokens
+                ),
                 finish_reason=str(answer.details.finish_reason),
             )
 
