@@ -78,7 +78,7 @@ class ExperimentingStep:
     async def _move(self, tx: Transaction, trial: Trial, decision: Decision) -> None:
         """Stores the stage and the evidence when they changed."""
         now = self._clock.now()
-        row = decision.to_row()
+        row = {**decision.to_row(), "plan": self._policy.plan}
         after = replace(trial, decision=decision.decision, evidence=row)
         if decision.final:
             promoted = decision.decision == PROMOTE

@@ -45,17 +45,24 @@ class JobFolder:
 
     def progress(self) -> Mapping[str, Any]:
         """Returns the newest line of `progress.jsonl`, empty before the first."""
+        reports = self.reports()
+        return reports[-1] if reports else {}
+
+    def reports(self) -> list[Mapping[str, Any]]:
+        """Returns every whole line of `progress.jsonl`, oldest first."""
         try:
             lines = (self.path / "progress.jsonl").read_text().splitlines()
         except OSError:
-            return {}
-        for line in reversed(lines):
+            return []
+        reports: list[Mapping[str, Any]] = []
+        for line in lines:
             try:
                 report = json.loads(line)
             except ValueError:
-                continue  # the last line may be half written
-            return report if isinstance(report, dict) else {}
-        return {}
+                continue  # the last line may be half written, also before a resumed run's first
+            if isinstance(report, dict):
+                reports.append(report)
+        return reports
 
     def running(self) -> bool:
         """Whether a process of this job is alive."""

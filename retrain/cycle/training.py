@@ -1,6 +1,6 @@
 """Step TRAINING: one QLoRA run in a process of its own, watched, restarted and read back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,23 @@ from feedback.store.unit_of_work import Store
 from retrain.cycle.job_folder import JobFolder
 from retrain.training.process import training_command, training_environment
 from retrain.training.spec import QloraRecipe, TrainingResult, TrainingSpec
+
+_CURVE_POINTS = 120
+
+
+def progress_row(reports: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Returns the newest report with the loss curve so far, thinned, for the web page.
+
+    A resumed run repeats the steps after its checkpoint: the newest report of a step counts.
+    """
+    if not reports:
+        return {}
+    losses = {report["step"]: report["loss"] for report in reports if "loss" in report}
+    curve = sorted(losses.items())
+    stride = -(-len(curve) // _CURVE_POINTS) or 1
+    # Counted from the end, so that the newest point is always kept.
+    thinned = curve[::-1][::stride][::-1]
+    return {**reports[-1], "curve": [[step, loss] for step, loss in thinned]}
 
 
 class TrainingStep:
@@ -70,9 +87,9 @@ class TrainingStep:
             if not job.running():
                 variables = training_environment(self._recipe.threads)
                 job.start(training_command(), spec.to_row(), {**self._environment, **variables})
-            await self._report(run_id, job.progress())
+            await self._report(run_id, progress_row(job.reports()))
             return StepResult(reason="training", wait=True)
-        await self._report(run_id, job.progress())
+        await self._report(run_id, progress_row(job.reports()))
         await self._finish(run_id, RunState.FINISHED, result=row)
         result = TrainingResult.from_row(row)
         return StepResult(

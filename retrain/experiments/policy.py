@@ -5,7 +5,7 @@ Reasons and simulated figures for each value stand in the documentation of exper
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from feedback.errors import InvalidInputError
@@ -155,6 +155,24 @@ class ExperimentPolicy:
     def guard_threshold(self) -> float:
         """E at which a guardrail stops the experiment (100 for five metrics)."""
         return self.guard_metrics / self.alpha
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """What an experiment waits for, as JSON values for people to read beside the evidence."""
+        return {
+            "thresholds": {
+                "primary": self.promote_threshold,
+                "harm": self.stop_threshold,
+                "harm_fast": self.stop_threshold,
+                "futility": self.stop_threshold,
+                "srm": self.srm_threshold,
+                "guardrails": self.guard_threshold,
+            },
+            "ramp": [asdict(stage) for stage in self.ramp],
+            "min_rated": self.min_rated,
+            "min_delivered": self.min_delivered,
+            "timeout_days": self.timeout_days,
+        }
 
     @property
     def final_share(self) -> float:
