@@ -195,8 +195,8 @@ class Story:
     async def _show_training(self, cycle_id: str, bar: Bar) -> None:
         async with self._stack.store.begin() as tx:
             run = await tx.training.get(f"run-{cycle_id}")
-        if run is not None and run.progress.get("steps"):
-            bar.expect(int(run.progress["steps"]))
+        if run is not None and run.progress.get("total_steps"):
+            bar.expect(int(run.progress["total_steps"]))
             bar.reach(int(run.progress["step"]))
 
     async def _wait_for(self, find: Callable[[], Awaitable[Cycle | None]]) -> Cycle:
