@@ -9,10 +9,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, text
 
 from feedback.store.embedded import EmbeddedPostgres
-from feedback.store.tables import metadata
+from feedback.store.migrate import upgrade
 from feedback.store.unit_of_work import Store
 
 _TEMPLATE = "understudy_template"
@@ -51,11 +50,7 @@ def databases() -> Iterator[TestDatabases]:
     folder = Path(tempfile.mkdtemp(prefix="us-", dir="/tmp"))
     with EmbeddedPostgres(folder / "pg") as server:
         template = server.start(_TEMPLATE)
-        engine = create_engine(template)
-        with engine.begin() as connection:
-            connection.execute(text("create extension if not exists vector"))
-            metadata.create_all(connection)
-        engine.dispose()
+        upgrade(template)
         yield TestDatabases(
             server_url=template.replace(f"/{_TEMPLATE}?", "/postgres?"), numbers=count(1)
         )

@@ -136,6 +136,9 @@ def _sandbox_environment(url: str) -> dict[str, str]:
         "UNDERSTUDY_SLACK__API_URL": f"{url}/api/",
         "UNDERSTUDY_SLACK__REVIEW_CHANNEL": SANDBOX_REVIEW_CHANNEL,
         "UNDERSTUDY_SLACK__OPERATORS_CHANNEL": SANDBOX_REVIEW_CHANNEL,
+        "UNDERSTUDY_SLACK__REVIEWERS_GROUP": "reviewers",
+        "UNDERSTUDY_SLACK__ADMINS_GROUP": "operators",
+        "UNDERSTUDY_SLACK__HANDOFF_GROUP": "support-oncall",
     }
 
 

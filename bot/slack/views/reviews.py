@@ -35,7 +35,10 @@ def card_blocks(correction: Correction) -> list[Block]:
     blocks = [
         markdown(f"*Question*\n{escape(correction.question[:_FIELD_CHARS])}"),
         markdown(f"*The bot said*\n{escape(correction.bot_answer[:_FIELD_CHARS]) or '_nothing_'}"),
-        markdown(f"*Proposed answer* (version {correction.version})"),
+        markdown(
+            f"*Proposed answer* (version {correction.version})\n"
+            f"{escape(correction.text[:_FIELD_CHARS])}"
+        ),
         *diff(correction.bot_answer, correction.text)[:2],
         context(f"Proposed by <@{correction.author}>" + (f": {reasons}" if reasons else "")),
         context(f"*{_status(correction)}*"),
