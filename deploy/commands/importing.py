@@ -1,26 +1,32 @@
 """`understudy import`: transcripts or a Slack export in, redacted interactions out."""
 
+import asyncio
 import json
 import os
 import tempfile
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from deploy.commands.redact import read_directory
+from deploy.wiring import make_clock, open_store
 from feedback.domain.interaction import InteractionRecord
 from feedback.errors import InvalidInputError
 from feedback.jsonl import dump
-from feedback.redaction import Redactor
+from feedback.redaction import REDACTION_VERSION, Redactor
+from feedback.settings import Settings, load_settings
+from feedback.store.imports import ImportCounts
 from feedback.transcripts import TranscriptImport, read_transcripts
 
 
 def import_(
     file: Annotated[Path, typer.Argument(help="JSONL transcripts, or the zip of a Slack export.")],
     out: Annotated[
-        Path | None, typer.Option(help="Write the redacted interaction rows here (JSONL).")
+        Path | None,
+        typer.Option(help="Only write the redacted rows here (JSONL); nothing is stored."),
     ] = None,
     names: Annotated[
         Path | None,
@@ -36,10 +42,24 @@ def import_(
     result = read_transcripts(file, redactor)
     for where, problem in result.problems:
         typer.echo(f"{where}: {problem}", err=True)
+    counts = summary(result)
     if out is not None:
         write_rows(out, result.records)
         typer.echo(f"{len(result.records)} rows in {out}", err=True)
-    typer.echo(json.dumps(summary(result), ensure_ascii=False))
+    else:
+        counts |= {"stored": asdict(asyncio.run(_store(load_settings(), result)))}
+    typer.echo(json.dumps(counts, ensure_ascii=False))
+
+
+async def _store(settings: Settings, result: TranscriptImport) -> ImportCounts:
+    """Adds the rows to the record: better answers wait for a reviewer."""
+    async with open_store(settings) as store, store.begin() as tx:
+        return await tx.imports.add(
+            result.records,
+            result.placeholders,
+            redaction_version=REDACTION_VERSION,
+            at=make_clock(settings).now(),
+        )
 
 
 def summary(result: TranscriptImport) -> dict[str, Any]:

@@ -1,0 +1,49 @@
+"""Imported transcripts become interactions and candidates; importing twice adds nothing."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import text
+
+from feedback.domain.interaction import InteractionRecord
+from feedback.store.imports import ImportCounts
+from feedback.store.unit_of_work import Store
+
+NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
+
+
+def _records() -> list[InteractionRecord]:
+    return [
+        InteractionRecord(
+            id=str(number),
+            thread_id=f"t{number // 2}",
+            user_id="ana",
+            ts=1_700_000_000.0 + number,
+            question=f"Question {number}?",
+            answer="draft",
+            correction="draft" if number == 0 else f"better {number}",
+        )
+        for number in range(5)
+    ]
+
+
+async def test_import_twice(store: Store) -> None:
+    for expected in (
+        ImportCounts(interactions=5, candidates=4, known=0),
+        ImportCounts(interactions=0, candidates=0, known=5),
+    ):
+        async with store.begin() as tx:
+            counts = await tx.imports.add(_records(), {}, redaction_version="1", at=NOW)
+        assert counts == expected
+
+
+async def test_imported_text_trains_only_when_reviewed_and_allowed(store: Store) -> None:
+    async with store.begin() as tx:
+        await tx.imports.add(_records(), {}, redaction_version="1", at=NOW)
+        assert await tx.records.trainable("all") == []
+        await tx.connection.execute(text("update corrections set state = 'approved'"))
+    async with store.begin() as tx:
+        assert await tx.records.trainable("reviewer_authored") == []
+        rows = await tx.records.trainable("all")
+        rated = await tx.records.rated()
+    assert sorted(row.correction or "" for row in rows) == [f"better {n}" for n in range(1, 5)]
+    assert [record.failed for record in rated] == [False, True, True, True, True]
