@@ -200,6 +200,7 @@ class Limits:
 
 
 B = TypeVar("B", bound=Body)
+"""The shape of one route's body."""
 
 
 def parse_body(shape: type[B], raw: bytes, content_type: str, limits: Limits) -> B:

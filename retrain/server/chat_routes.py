@@ -10,10 +10,9 @@ from retrain.server.bodies import (
     ChatBody,
     CompletionBody,
     GenerateParameters,
-    parse_body,
     plain_messages,
 )
-from retrain.server.http import event_stream, token_pairs, until_left
+from retrain.server.http import event_stream, read_body, token_pairs, until_left
 from retrain.server.replies import Refusal, validation_refusal
 from retrain.server.service import ClientLeftError, Service
 
@@ -48,12 +47,7 @@ class ChatRoutes:
             PlainRefusal: The body is no ChatRequest.
             Refusal: Template, tools, or an unknown adapter under --strict-adapters.
         """
-        body = parse_body(
-            ChatBody,
-            await request.body(),
-            request.headers.get("content-type", ""),
-            self._service.limits,
-        )
+        body = await read_body(request, ChatBody, self._service.limits)
         p = body.parameters()
         self._service.check_adapter(p.adapter_id)
         try:
@@ -110,12 +104,7 @@ class ChatRoutes:
     async def completions(self, request: Request) -> Response:
         """POST /v1/completions: one prompt or a few, plain or streamed."""
         service = self._service
-        body = parse_body(
-            CompletionBody,
-            await request.body(),
-            request.headers.get("content-type", ""),
-            service.limits,
-        )
+        body = await read_body(request, CompletionBody, service.limits)
         prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
         if body.suffix is not None:
             raise Refusal(

@@ -5,8 +5,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from feedback.errors import RetryableError
-from retrain.server.bodies import Body, parse_body
-from retrain.server.http import Handler
+from retrain.server.bodies import Body
+from retrain.server.http import Handler, read_body
 from retrain.server.replies import Refusal
 from retrain.server.service import Service
 
@@ -27,12 +27,7 @@ def embed_route(service: Service) -> Handler:
     """Returns the handler."""
 
     async def embed(request: Request) -> Response:
-        body = parse_body(
-            EmbedBody,
-            await request.body(),
-            request.headers.get("content-type", ""),
-            service.limits,
-        )
+        body = await read_body(request, EmbedBody, service.limits)
         if service.embedder is None:
             raise Refusal(
                 "this server was started without an embedder; start it with --embedder",

@@ -177,9 +177,13 @@ class Engine:
     def _run(self) -> None:
         torch.set_num_threads(1)
         while not self._stopping or self._rows:
-            self._admit()
-            if self._rows:
-                self._advance()
+            try:
+                self._admit()
+                if self._rows:
+                    self._advance()
+            except Exception as exc:
+                # The thread must outlive any fault: without it every request would wait forever.
+                self._fail(list(self._rows), exc)
             self._flush()
 
     def _admit(self) -> None:

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from retrain.server import answers
-from retrain.server.bodies import GenerateBody, parse_body
-from retrain.server.http import event_stream, token_pairs, until_left
+from retrain.server.bodies import GenerateBody
+from retrain.server.http import event_stream, read_body, token_pairs, until_left
 from retrain.server.replies import Refusal
 from retrain.server.service import ClientLeftError, Service
 
@@ -26,12 +26,7 @@ class GenerateRoutes:
             PlainRefusal: The body is no GenerateRequest.
             Refusal: An unknown adapter under --strict-adapters.
         """
-        body = parse_body(
-            GenerateBody,
-            await request.body(),
-            request.headers.get("content-type", ""),
-            self._service.limits,
-        )
+        body = await read_body(request, GenerateBody, self._service.limits)
         self._service.check_adapter(body.parameters.adapter_id)
         return body
 

@@ -5,11 +5,26 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
+from retrain.server.bodies import B, Limits, parse_body
 from retrain.server.engine import FinishedEvent, TokenEvent
 from retrain.server.replies import PlainRefusal, Refusal
 from retrain.server.service import ClientLeftError, Service, Submission
 
 Handler = Callable[[Request], Awaitable[Response]]
+
+
+async def read_body(request: Request, shape: type[B], limits: Limits) -> B:
+    """Reads and parses a body; what is too large is not kept in memory.
+
+    Raises:
+        PlainRefusal: 415, 413, 400 or 422 as text/plain.
+    """
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > limits.payload_limit:
+            break
+    return parse_body(shape, bytes(raw), request.headers.get("content-type", ""), limits)
 
 
 def until_left(request: Request) -> Callable[[], Awaitable[None]]:
