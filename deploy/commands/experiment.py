@@ -34,7 +34,7 @@ def replay(
             "--strict/--lenient",
             help="Refuse a policy with unknown constants, or name them and go on without.",
         ),
-    ] = True,
+    ] = False,
 ) -> None:
     """Recompute the decision of an experiment from its events, in any order of arrival."""
     rows = open_jsonl(source)

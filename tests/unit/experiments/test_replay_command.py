@@ -84,8 +84,8 @@ def test_an_unknown_constant_is_refused_or_named(rows: list[Row], tmp_path: Path
     odd = [rows[0] | {"policy": {"p_hist": 0.7, "speed": 3}}, *rows[1:]]
     source = write(tmp_path / "odd.jsonl", odd)
     with pytest.raises(InvalidInputError, match="exactly one event"):
-        run("--input", source)
-    (decision,), problems = run("--lenient", "--input", source)
+        run("--strict", "--input", source)
+    (decision,), problems = run("--input", source)
     (plain,), _ = run("--input", write(tmp_path / "e.jsonl", rows))
     assert decision == plain
     assert "policy key 'speed' is unknown and left out" in problems
