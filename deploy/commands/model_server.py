@@ -30,7 +30,7 @@ def model_server(
     ] = None,
     max_batch_size: Annotated[int, typer.Option(min=1, help="Rows of one step.")] = 32,
     api_key: Annotated[
-        str | None, typer.Option(envvar="API_KEY", help="Bearer to ask for.")
+        str | None, typer.Option(envvar="MODEL_SERVER_API_KEY", help="Bearer to ask for.")
     ] = None,
 ) -> None:
     """Serve a base model and its LoRA adapters with TGI's routes (development and tests)."""
