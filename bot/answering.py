@@ -172,12 +172,31 @@ class Answering:
             pending.question, passages, prepared.history, self._settings.prompt
         )
         generation, adapter, error = await self._generate(turn, messages, on_text)
-        text = generation.text.strip()
-        quality = self._guard.check(
-            text, [hit.text for hit in found.hits], question=pending.question
-        )
-        abstained = decide_abstain(found, text, grounded=quality.grounded)
         interaction = replace(
+            self._judged(pending, found, generation.text.strip()),
+            base_model=turn.base_model,
+            adapter_id=adapter.id if adapter else None,
+            adapter_sha256=adapter.sha256 if adapter else None,
+            template_sha256=turn.template_sha256,
+            experiment_id=turn.experiment_id,
+            arm=turn.arm,
+            share=turn.share,
+            salt=turn.salt,
+            latency_ms=(time.perf_counter() - started) * 1000,
+            prompt_tokens=generation.prompt_tokens,
+            completion_tokens=generation.completion_tokens,
+            error=error,
+            answered_at=self._clock.now(),
+        )
+        hidden = interaction.abstained or not found.answerable
+        return Answered(interaction=interaction, sources=() if hidden else sources_of(found.hits))
+
+    def _judged(self, pending: Interaction, found: SearchResult, text: str) -> Interaction:
+        """Returns the interaction with its text, or the honest "I don't know" in its place."""
+        passages = [hit.text for hit in found.hits]
+        quality = self._guard.check(text, passages, question=pending.question)
+        abstained = decide_abstain(found, text, grounded=quality.grounded)
+        return replace(
             pending,
             state=InteractionState.ANSWERED,
             answer=ABSTAIN_TEXT if abstained else text,
@@ -187,25 +206,10 @@ class Answering:
                 for hit in found.hits
             ),
             answerable=found.answerable,
-            base_model=turn.base_model,
-            adapter_id=adapter.id if adapter else None,
-            adapter_sha256=adapter.sha256 if adapter else None,
-            template_sha256=turn.template_sha256,
-            experiment_id=turn.experiment_id,
-            arm=turn.arm,
-            share=turn.share,
-            salt=turn.salt,
             abstained=abstained,
             grounded=quality.grounded if found.answerable else None,
             on_brand=quality.on_brand,
-            latency_ms=(time.perf_counter() - started) * 1000,
-            prompt_tokens=generation.prompt_tokens,
-            completion_tokens=generation.completion_tokens,
-            error=error,
-            answered_at=self._clock.now(),
         )
-        shown = () if abstained or not found.answerable else sources_of(found.hits)
-        return Answered(interaction=interaction, sources=shown)
 
     async def resync(self, team: str, channel: str, ts: str, raw: str, *, bot: str) -> None:
         """Takes over an edited question, redacted."""

@@ -1,6 +1,7 @@
 """The use case: a better answer is drafted, confirmed, reviewed, and becomes training data."""
 
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -88,11 +89,6 @@ class CorrectionDesk:
             await tx.conversations.save_placeholders(thread.key, answer.placeholders)
             _require_change(answer.text, interaction.answer or "")
             author = await tx.people.get(proposal.team, proposal.author)
-            passages: tuple[str, ...] = ()
-            if interaction.answerable:
-                passages = await tx.corrections.passages(
-                    [hit.chunk_id for hit in interaction.retrieved]
-                )
             correction = Correction(
                 id=f"c-{uuid.uuid4().hex}",
                 interaction_id=interaction.id,
@@ -102,21 +98,16 @@ class CorrectionDesk:
                 bot_answer=interaction.answer or "",
                 text=answer.text,
                 author=proposal.author,
-                source=(
-                    CorrectionSource.TAUGHT_REPLY if proposal.taught else CorrectionSource.MODAL
-                ),
+                source=_source(proposal),
                 consent=consent_of(author, taught=proposal.taught),
                 created_at=self._clock.now(),
                 redaction_version=VERSION,
-                passages=passages,
+                passages=await _passages(tx, interaction),
                 reasons=tuple(proposal.reasons),
                 post_in_thread=proposal.post_in_thread,
             )
             await tx.corrections.add(correction)
-        findings = {
-            kind: question.findings.get(kind, 0) + answer.findings.get(kind, 0)
-            for kind in {*question.findings, *answer.findings}
-        }
+        findings = dict(Counter(question.findings) + Counter(answer.findings))
         return Draft(correction=correction, findings=findings)
 
     async def confirm(
@@ -266,6 +257,17 @@ def consent_of(author: Person, *, taught: bool) -> str:
     if not taught or author.role.includes(Role.REVIEWER):
         return "reviewer_authored"
     return "consenting" if author.consented else "unknown"
+
+
+def _source(proposal: Proposal) -> CorrectionSource:
+    return CorrectionSource.TAUGHT_REPLY if proposal.taught else CorrectionSource.MODAL
+
+
+async def _passages(tx: Transaction, interaction: Interaction) -> tuple[str, ...]:
+    """Returns what stood in the prompt of the answer, so that training sees the same."""
+    if not interaction.answerable:
+        return ()
+    return await tx.corrections.passages([hit.chunk_id for hit in interaction.retrieved])
 
 
 async def _owe_card(tx: Transaction, correction: Correction) -> None:

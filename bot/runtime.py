@@ -94,10 +94,6 @@ def _assemble(settings: Settings, outside: Outside, api: SlackApi, identity: Ide
     store, clock, slack = outside.store, outside.clock, settings.slack
     key = settings.privacy.pseudonym_key.get_secret_value().encode()
     redactor = ThreadRedactor(key, bot=identity.user_id)
-    voting = VotingDesk(store, clock, redactor)
-    corrections = CorrectionDesk(store, clock, redactor)
-    notices = Notices(store, api, review_channel=slack.review_channel)
-    answering = _answering(settings, outside, redactor)
     directory = Directory(
         store,
         clock,
@@ -108,62 +104,77 @@ def _assemble(settings: Settings, outside: Outside, api: SlackApi, identity: Ide
         admins=slack.admins_group,
         handoff=slack.handoff_group,
     )
-    asking = Asking(
-        store,
-        clock,
-        answering,
-        Poster(
-            api,
-            stream_channels=settings.bot.stream_channels,
-            handoff=lambda: directory.handoff_group,
-        ),
-        identity,
-        lease_s=settings.bot.lease_s,
-        tell=_private_teller(api),
-    )
-    handler = EventHandler(
-        EventParts(
-            store=store,
-            api=api,
-            bot=identity,
-            asking=asking,
-            answering=answering,
-            voting=voting,
-            home=HomePages(store, api, label_gate=settings.retrain.label_gate),
-            late=LateInteractions(voting, corrections, effects_owed=notices.wake),
-        )
-    )
-    workers = InboxWorkers(
-        store,
-        handler.handle,
-        handler.give_up,
-        WorkerSettings(
-            name=f"bot-{os.getpid()}-{secrets.token_hex(4)}",
-            workers=settings.bot.workers,
-            lease_s=settings.bot.lease_s,
-            max_attempts=settings.bot.max_attempts,
-        ),
-    )
     in_flight = InFlight()
-    listeners = Listeners(
-        ListenerParts(
-            store=store,
-            api=api,
-            voting=voting,
-            corrections=corrections,
-            effects_owed=notices.wake,
-            in_flight=in_flight,
-        )
+    notices = Notices(store, api, review_channel=slack.review_channel)
+    listening = ListenerParts(
+        store=store,
+        api=api,
+        voting=VotingDesk(store, clock, redactor),
+        corrections=CorrectionDesk(store, clock, redactor),
+        effects_owed=notices.wake,
+        in_flight=in_flight,
     )
+    events = _events(settings, outside, redactor, directory, listening, identity)
+    workers = InboxWorkers(store, events.handle, events.give_up, _worker_settings(settings))
     gate = InboxGate(store, clock, identity, workers.wake, in_flight)
     return Bot(
-        app=build_app(api.client, gate, listeners),
+        app=build_app(api.client, gate, Listeners(listening)),
         api=api,
         identity=identity,
         in_flight=in_flight,
         workers=workers,
         notices=notices,
         directory=directory,
+    )
+
+
+def _events(
+    settings: Settings,
+    outside: Outside,
+    redactor: ThreadRedactor,
+    directory: Directory,
+    listening: ListenerParts,
+    identity: Identity,
+) -> EventHandler:
+    api = listening.api
+    answering = _answering(settings, outside, redactor)
+    poster = Poster(
+        api,
+        stream_channels=settings.bot.stream_channels,
+        handoff=lambda: directory.handoff_group,
+    )
+    asking = Asking(
+        outside.store,
+        outside.clock,
+        answering,
+        poster,
+        identity,
+        lease_s=settings.bot.lease_s,
+        tell=_private_teller(api),
+    )
+    late = LateInteractions(
+        listening.voting, listening.corrections, effects_owed=listening.effects_owed
+    )
+    return EventHandler(
+        EventParts(
+            store=outside.store,
+            api=api,
+            bot=identity,
+            asking=asking,
+            answering=answering,
+            voting=listening.voting,
+            home=HomePages(outside.store, api, label_gate=settings.retrain.label_gate),
+            late=late,
+        )
+    )
+
+
+def _worker_settings(settings: Settings) -> WorkerSettings:
+    return WorkerSettings(
+        name=f"bot-{os.getpid()}-{secrets.token_hex(4)}",
+        workers=settings.bot.workers,
+        lease_s=settings.bot.lease_s,
+        max_attempts=settings.bot.max_attempts,
     )
 
 

@@ -41,6 +41,11 @@ def build_app(
         request_verification_enabled=signing_secret is not None,
         logger=logging.getLogger("bot.slack.bolt"),
     )
+    _listen(app, listeners)
+    return app
+
+
+def _listen(app: AsyncApp, listeners: Listeners) -> None:
     tracked = listeners.tracked
     for action, listener in (
         (VOTE_ACTION, listeners.vote),
@@ -66,4 +71,3 @@ def build_app(
     app.view_closed(_ANYTHING)(ignore)
     app.shortcut(_ANYTHING)(ignore)
     app.command(_ANYTHING)(ignore)
-    return app

@@ -22,6 +22,12 @@ def bot() -> None:
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
+    for chatty in ("httpx", "httpx2", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Bolt reads SLACK_BOT_TOKEN by itself and then complains that it has a client already.
+    logging.getLogger("bot.slack.bolt").addFilter(
+        lambda record: "`token` will be unused" not in record.getMessage()
+    )
     asyncio.run(_bot(load_settings()))
 
 

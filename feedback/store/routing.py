@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from feedback.domain.interaction import Arm
 from feedback.domain.rollout import ActiveExperiment, AdapterRef, Assignment, Route
 from feedback.store.tables.base import to_domain
 from feedback.store.tables.learning import (
@@ -83,7 +84,7 @@ class SqlRouting:
             .mappings()
             .one()
         )
-        return to_domain(Assignment, row)
+        return to_domain(Assignment, {**row, "arm": Arm(row["arm"])})
 
     async def _experiment(self) -> ActiveExperiment | None:
         row = (

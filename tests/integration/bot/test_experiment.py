@@ -1,0 +1,134 @@
+"""Answers during an experiment: the arm is stored once, the challenger may fail unseen."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+import feedback.samples
+from bot.answering import Answering, AnswerSettings
+from bot.guarding import StyleGuard
+from bot.redacting import ThreadRedactor
+from bot.routing import TurnRouter
+from bot.slack.payloads import Question
+from feedback.clock import FixedClock
+from feedback.domain.interaction import Arm, Interaction
+from feedback.errors import GenerationFailedError, UnavailableError, UnderstudyError
+from feedback.ports import GenerationOptions, Message
+from feedback.prompting import DEFAULT_POLICY
+from feedback.serving.fake import FakeTextGenerator
+from feedback.store.unit_of_work import Store
+from feedback.tone.guide import StyleGuide
+from tests.integration.bot.conftest import ANSWER, Library, Models
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+ROWS = """
+insert into dataset_versions (id, path, labels, train_rows, holdout_rows, rejected_rows, manifest,
+    created_at) values ('d', '', 1, 1, 1, 0, '{}', :at);
+insert into training_runs (id, dataset_id, base_model, spec, state, progress, started_at)
+    values ('r', 'd', 'b', '{}', 'done', '{}', :at);
+insert into adapters (id, sha256, path, base_model, template_sha256, dataset_id, training_run_id,
+    signature, state, created_at) values ('new', 'abc', '', 'b', 't', 'd', 'r', '{}', 'x', :at);
+insert into champion (id, adapter_id, version, since) values (1, null, 1, :at)
+    on conflict (id) do nothing;
+insert into deployments (base_model, adapters, state, url, proof, created_at, updated_at) values
+    ('b', '[{"name": "new"}]', 'active', 'http://model', '{"template_sha256": "t"}', :at, :at);
+insert into experiments (id, cycle_id, challenger_id, salt, policy, state, stage, share, version,
+    started_at) values ('e', 'c', 'new', 'salt', '{}', 'RAMP', 'RAMP', 1.0, 1, :at);
+"""
+
+
+@pytest.fixture
+async def trial(store: Store) -> Store:
+    """A running experiment in which every new thread gets the challenger."""
+    async with store.begin() as tx:
+        for statement in ROWS.split(";\n")[:-1]:
+            await tx.connection.execute(text(statement), {"at": START})
+    return store
+
+
+def answering(store: Store, model: FakeTextGenerator) -> Answering:
+    return Answering(
+        store,
+        FixedClock(START),
+        ThreadRedactor(b"a key of at least sixteen bytes"),
+        TurnRouter(store, url="", base_model="b"),
+        Library(),
+        Models(model),
+        StyleGuard(StyleGuide.load(Path(feedback.samples.__file__).parent / "style")),
+        AnswerSettings(retrieve=3, options=GenerationOptions(), prompt=DEFAULT_POLICY),
+    )
+
+
+def question(ts: float = START.timestamp() + 60, thread: str | None = None) -> Question:
+    return Question(
+        team="T", channel="C", ts=f"{ts:.6f}", thread_ts=thread or f"{ts:.6f}", user="U1",
+        text="How to export?", direct=False, mentioned=True, names_others=False,
+    )  # fmt: skip
+
+
+async def ask(bot: Answering, asked: Question) -> Interaction:
+    return (await bot.answer(await bot.prepare(asked, bot="UBOT"))).interaction
+
+
+async def test_a_new_thread_gets_its_arm_and_the_record_says_everything(trial: Store) -> None:
+    model = FakeTextGenerator([ANSWER])
+    answered = await ask(answering(trial, model), question())
+    assert model.calls[0].adapter == "new"
+    assert (answered.arm, answered.adapter_id, answered.adapter_sha256) == (
+        Arm.CHALLENGER, "new", "abc",
+    )  # fmt: skip
+    assert (answered.experiment_id, answered.share, answered.salt) == ("e", 1.0, "salt")
+    assert (answered.base_model, answered.template_sha256) == ("b", "t")
+    assert answered.error is None
+
+
+async def test_a_failing_challenger_is_covered_by_the_champion(trial: Store) -> None:
+    def broken(_: Sequence[Message], adapter: str | None) -> str | UnderstudyError:
+        return GenerationFailedError("broken") if adapter else ANSWER
+
+    answered = await ask(answering(trial, FakeTextGenerator(broken)), question())
+    assert answered.answer == ANSWER
+    assert (answered.arm, answered.adapter_id) == (Arm.CHALLENGER, None)
+    assert answered.error == "GenerationFailedError"
+
+
+async def test_an_empty_answer_counts_as_a_failure(trial: Store) -> None:
+    def silent(_: Sequence[Message], adapter: str | None) -> str:
+        return " " if adapter else ANSWER
+
+    answered = await ask(answering(trial, FakeTextGenerator(silent)), question())
+    assert (answered.answer, answered.error) == (ANSWER, "GenerationFailedError")
+
+
+async def test_a_thread_keeps_its_arm_when_the_share_changes(trial: Store) -> None:
+    bot = answering(trial, FakeTextGenerator([ANSWER]))
+    first = question()
+    await ask(bot, first)
+    async with trial.begin() as tx:
+        await tx.connection.execute(text("update experiments set share = 0"))
+    later = await ask(bot, question(START.timestamp() + 120, first.thread_ts))
+    other = await ask(bot, question(START.timestamp() + 180))
+    assert (later.arm, later.share) == (Arm.CHALLENGER, 1.0)
+    assert other.arm is Arm.CHAMPION
+
+
+async def test_threads_from_before_the_experiment_stay_out(trial: Store) -> None:
+    bot = answering(trial, FakeTextGenerator([ANSWER]))
+    old = await ask(bot, question(START.timestamp() - 60))
+    assert (old.arm, old.experiment_id, old.adapter_id) == (None, None, None)
+
+
+async def test_freezing_gives_everybody_the_champion_at_once(trial: Store) -> None:
+    bot = answering(trial, FakeTextGenerator([ANSWER]))
+    async with trial.begin() as tx:
+        await tx.switches.set("frozen", "on", by="U9", at=START)
+    answered = await ask(bot, question())
+    assert (answered.adapter_id, answered.arm) == (None, None)
+
+
+async def test_without_a_model_server_the_question_waits(store: Store) -> None:
+    with pytest.raises(UnavailableError, match="no model server"):
+        await ask(answering(store, FakeTextGenerator([ANSWER])), question())
