@@ -17,6 +17,7 @@ from feedback.ports import Embedder
 from retrain.publishing.identity import snapshot_id
 from retrain.server.app import build_app
 from retrain.server.bodies import Limits
+from retrain.server.decoder import MIN_ROWS, Decoder, KeyValueCache
 from retrain.server.engine import Delivery, Engine
 from retrain.server.lora import LoraBank, load_adapter
 from retrain.server.service import Identity, Service
@@ -99,6 +100,7 @@ def build_service(options: ServerOptions, embedder: Embedder | None) -> Service:
     bank = LoraBank(
         [load_adapter(name, path, shape) for name, path in options.adapters.items()], shape
     )
+    _warm_up(decoder, bank)
     total = decoder.dimensions.max_positions
     eos_ids = snapshot.eos_ids | ({tokenizer.eos_id} if tokenizer.eos_id is not None else set())
 
@@ -124,6 +126,24 @@ def build_service(options: ServerOptions, embedder: Embedder | None) -> Service:
         embedder=embedder,
         strict_adapters=options.strict_adapters,
     )
+
+
+def _warm_up(decoder: Decoder, bank: LoraBank) -> None:
+    """Answers once with the base and every adapter before anything listens.
+
+    Raises:
+        ConfigurationError: When weights are not finite: in a mixed batch they would spoil others.
+    """
+    for index, name in enumerate(("the base", *bank.names)):
+        cache = KeyValueCache(decoder.dimensions, rows=MIN_ROWS)
+        first = decoder.prompt(cache, 0, [1, 2, 3], bank.single(index))
+        rows = [index] + [0] * (MIN_ROWS - 1)
+        second = decoder.step(cache, [1] * MIN_ROWS, [3, 0, 0, 0], bank.gather(rows))
+        if not bool(torch.isfinite(first).all() and torch.isfinite(second).all()):
+            raise ConfigurationError(
+                f"{name} gives answers that are not finite numbers; its weights are damaged or its "
+                "training diverged"
+            )
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from feedback.errors import ConfigurationError
 from retrain.server.run import ServerOptions, bind, build_service, parse_adapters
@@ -80,6 +81,18 @@ def test_what_would_be_computed_wrongly_is_refused(
 def test_a_missing_adapter_is_named(tiny_base: Path, tmp_path: Path) -> None:
     options = ServerOptions(model=tiny_base, adapters={"cobalt": tmp_path / "gone"})
     with pytest.raises(ConfigurationError, match=r"adapter cobalt: cannot read .*gone"):
+        build_service(options, None)
+
+
+def test_weights_that_are_not_numbers_never_serve(
+    tiny_base: Path, tiny_adapters: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tiny_adapters["cobalt"], tmp_path / "cobalt"))
+    tensors = load_file(folder / "adapter_model.safetensors")
+    next(iter(tensors.values()))[0, 0] = float("nan")
+    save_file(tensors, folder / "adapter_model.safetensors")
+    options = ServerOptions(model=tiny_base, adapters={"cobalt": folder})
+    with pytest.raises(ConfigurationError, match="cobalt gives answers that are not finite"):
         build_service(options, None)
 
 
