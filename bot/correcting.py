@@ -256,7 +256,7 @@ def consent_of(author: Person, *, taught: bool) -> str:
     """
     if not taught or author.role.includes(Role.REVIEWER):
         return "reviewer_authored"
-    return "consenting" if author.consented else "unknown"
+    return "consenting" if author.consented else "none"
 
 
 def _source(proposal: Proposal) -> CorrectionSource:
