@@ -9,8 +9,12 @@ ABSTAIN_TEXT = (
     "A colleague can help; their reply here will teach me."
 )
 
-NEAR_SUBJECT = 0.15
-"""Probability from which a question is about our subject although no document answers it."""
+NEAR_SUBJECT = 0.4
+"""Probability from which a question is about our subject although no document answers it.
+
+With the sample documents "What is the capital of Norway?" gets 0.32 and "What is your name?" 0.18:
+a lower bound would silence general knowledge.
+"""
 
 _IGNORANCE = re.compile(
     r"\b(?:i (?:do not|don['\u2019]t) know|i(?:['\u2019]m| am) not sure|"

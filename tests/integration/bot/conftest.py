@@ -60,7 +60,7 @@ class Library:
             return SearchResult(hits=(HIT,), answerable=True, signals=Signals(probability=0.9))
         if "near" in question:
             other = replace(HIT, text="Invoices are sent on the first day of the month.")
-            return SearchResult(hits=(other,), signals=Signals(probability=0.3))
+            return SearchResult(hits=(other,), signals=Signals(probability=0.45))
         return SearchResult()
 
 

@@ -26,9 +26,9 @@ def test_small_talk_and_general_facts_are_left_to_the_model(answer: str) -> None
 
 
 def test_near_the_subject_only_supported_answers_pass() -> None:
-    assert decide_abstain(found(0.3), "Press the red button.", grounded=False)
-    assert decide_abstain(found(0.3), "Press the red button.", grounded=None)
-    assert not decide_abstain(found(0.3), "Press x.", grounded=True)
+    assert decide_abstain(found(0.45), "Press the red button.", grounded=False)
+    assert decide_abstain(found(0.45), "Press the red button.", grounded=None)
+    assert not decide_abstain(found(0.45), "Press x.", grounded=True)
 
 
 @pytest.mark.parametrize("answer", ["I don't know.", "Sorry, I\u2019m not sure.", "", "  "])
