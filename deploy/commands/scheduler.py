@@ -19,9 +19,11 @@ def scheduler() -> None:
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
-    # These tell every tick and every request at INFO, and there are many.
-    for name in ("apscheduler", "httpx", "httpx2", "alembic"):
+    # These tell every request at INFO, and there are many.
+    for name in ("httpx", "httpx2", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # A tick that is still at work when the next one is due is as it should be.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     asyncio.run(_run(load_settings()))
 
 

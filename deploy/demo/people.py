@@ -135,7 +135,10 @@ class People:
 
         async def correct(answer: Answered) -> None:
             reviewer = self._rng.choice(self._cast.reviewers)
-            await self.correct(answer, reviewer.user, self._better(answer, reviewer))
+            # Nobody else sees a direct message: there the asker writes what a reviewer told them.
+            private = answer.asked.place is Place.DIRECT
+            author = answer.asked.user if private else reviewer.user
+            await self.correct(answer, author, self._better(answer, reviewer))
 
         await self._each([a for a in answers if not a.good and a.asked.intent], correct, done)
 
@@ -218,9 +221,10 @@ class People:
     async def _post(self, asked: Asked) -> tuple[SandboxMessage, str]:
         mention = f"<@{self._cast.bot}> "
         if asked.place is Place.THREAD and self._threads:
+            # Only the one who asked is taken to go on talking to the bot.
             root = self._rng.choice(self._threads)
             posted = await self._client.post(
-                user=asked.user, channel=root.channel, text=asked.text, thread_ts=root.ts
+                user=root.user, channel=root.channel, text=asked.text, thread_ts=root.ts
             )
             return posted, root.ts
         if asked.place is Place.DIRECT:

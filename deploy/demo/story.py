@@ -113,7 +113,7 @@ class Story:
             asked = [
                 Asked(
                     text=question,
-                    user=self._rng.choice(self._cast.agents),
+                    user=wrong.user,
                     place=Place.DIRECT,
                     channel=self._cast.channels[0],
                 )
