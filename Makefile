@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo up test check fmt lint types imports cov docs-check base-model browser clean
+.PHONY: help setup demo up test check fmt lint types imports cov docs base-model browser clean
 
 help: ## show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ cov: setup browser ## test suite with a coverage report in htmlcov/
 
 browser: ## Chromium for the tests that drive a real browser (Debian's package)
 	@command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null)
+
+docs: setup ## regenerate the reference pages
+	$(BIN)/python -m tests.docs.generate
 
 base-model: setup ## train the packaged tiny base model again from its recipe (about 15 CPU minutes)
 	$(BIN)/python -m retrain.base_model $(ARGS)

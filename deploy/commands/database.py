@@ -23,14 +23,18 @@ def _url() -> str:
 
 
 @app.command("upgrade")
-def upgrade_command(revision: Annotated[str, typer.Argument()] = "head") -> None:
+def upgrade_command(
+    revision: Annotated[str, typer.Argument(help="Target; the newest by default.")] = "head",
+) -> None:
     """Apply the missing migrations to DATABASE_URL."""
     upgrade(_url(), revision)
     print("database is at", revision)
 
 
 @app.command("downgrade")
-def downgrade_command(revision: Annotated[str, typer.Argument(help="target, or `base`")]) -> None:
+def downgrade_command(
+    revision: Annotated[str, typer.Argument(help="Target, or `base` for an empty database.")],
+) -> None:
     """Take migrations back on DATABASE_URL."""
     downgrade(_url(), revision)
     print("database is at", revision)
