@@ -37,7 +37,7 @@ class SlackSettings(_Group):
     app_token: SecretStr | None = None
     """`xapp-...` for Socket Mode."""
     signing_secret: SecretStr | None = None
-    """Needed by the HTTP transport only."""
+    """For signed HTTP events; `understudy bot` uses Socket Mode and does not read it yet."""
     api_url: str = "https://slack.com/api/"
     """Base URL of the Web API; the sandbox's when it runs."""
     review_channel: str = ""
@@ -92,7 +92,7 @@ class PrivacySettings(_Group):
     pseudonym_key: SecretStr = SecretStr("change-me-understudy-pseudonym-key")
     """Keys the HMAC of placeholder maps; keep it outside the database."""
     training_consent: Literal["reviewer_authored", "consenting", "all"] = "reviewer_authored"
-    """What may become a training row (Slack's API terms; see docs/decisions)."""
+    """What may become a training row; docs/decisions says why (Slack's API terms)."""
 
 
 class RetrainSettings(_Group):
@@ -111,7 +111,7 @@ class RetrainSettings(_Group):
     tick_s: float = Field(default=5.0, gt=0)
     """Real seconds between two looks of the scheduler."""
     max_steps: int | None = Field(default=None, ge=1)
-    """Upper bound of training steps; None trains all epochs of the recipe."""
+    """Upper bound of training steps; unset, all epochs of the recipe are trained."""
     benchmark: Path | None = None
     """JSONL of held-out questions (as holdout.jsonl) to measure beside the gates."""
     launcher: Literal["local"] = "local"
@@ -124,7 +124,7 @@ class ToneSettings(_Group):
     """The house voice."""
 
     style_guide: Path | None = None
-    """Folder of Vale-compatible rules; None is the sample company's."""
+    """Folder of Vale-compatible rules; unset, the sample company's."""
 
 
 class ExperimentSettings(_Group):
@@ -133,14 +133,17 @@ class ExperimentSettings(_Group):
     profile: Literal["default", "low_traffic"] = "default"
     """Constants of the experiment; `low_traffic` below about 100 threads a day."""
     adapter_slots: int = Field(default=3, ge=1, le=8)
-    """Adapters a server holds at once: champion, challenger, previous champion."""
+    """Adapters a server may hold (champion, challenger, previous champion); not read yet."""
 
 
 class WebSettings(_Group):
     """Dashboard and health routes."""
 
     host: str = "127.0.0.1"
+    """Any other than a loopback address needs a token."""
     port: int = Field(default=8600, ge=0, le=65535)
+    token: SecretStr | None = Field(default=None, min_length=16)
+    """Opens the pages, by the login form or as `Authorization: Bearer`; unset, nobody is asked."""
 
 
 class StackSettings(_Group):
@@ -175,9 +178,9 @@ class Settings(BaseSettings):
     state_dir: Path = Path(".understudy")
     """Where the embedded database, adapters, datasets and reports live."""
     database_url: SecretStr | None = None
-    """PostgreSQL with pgvector; None starts the embedded one in `state_dir`."""
+    """PostgreSQL with pgvector; unset, an embedded one starts in the state folder."""
     clock_file: Path | None = None
-    """A file holding simulated time; None is real time."""
+    """A file holding simulated time; unset, time is real."""
     slack: SlackSettings = SlackSettings()
     model: ModelSettings = ModelSettings()
     bot: BotSettings = BotSettings()
