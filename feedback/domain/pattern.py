@@ -33,9 +33,14 @@ class Verdict(StrEnum):
 
 
 class PatternStatus(StrEnum):
-    """What people decided about a pattern; it stays with the id from run to run."""
+    """What people decided about a pattern; it stays with the id from run to run.
+
+    ACCEPTED: the proposed fix will be made. RESOLVED: it was made, and the pattern should stop.
+    REGRESSION: a resolved pattern came back.
+    """
 
     OPEN = "open"
+    ACCEPTED = "accepted"
     REJECTED = "rejected"
     RESOLVED = "resolved"
     REGRESSION = "regression"

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -79,6 +79,27 @@ class SqlDatasets:
         """Returns every split assignment ever made, as rows of `splits.jsonl`."""
         statement = select(split_assignments).order_by(split_assignments.c.row_id)
         return [dict(row) for row in (await self._connection.execute(statement)).mappings()]
+
+    async def sources(self, dataset_id: str) -> list[tuple[str, int]]:
+        """Returns where the rows to train on came from, and how many of each."""
+        statement = (
+            select(dataset_examples.c.source, func.count())
+            .where(dataset_examples.c.dataset_id == dataset_id, dataset_examples.c.side == "train")
+            .group_by(dataset_examples.c.source)
+            .order_by(func.count().desc(), dataset_examples.c.source)
+        )
+        return [(row[0], int(row[1])) for row in await self._connection.execute(statement)]
+
+    async def interaction_ids(self, dataset_id: str, *, limit: int) -> list[str]:
+        """Returns interactions that a version's rows to train on came from, at most `limit`."""
+        statement = (
+            select(func.unnest(dataset_examples.c.interaction_ids))
+            .where(dataset_examples.c.dataset_id == dataset_id, dataset_examples.c.side == "train")
+            .distinct()
+            .order_by(func.unnest(dataset_examples.c.interaction_ids))
+            .limit(limit)
+        )
+        return list(await self._connection.scalars(statement))
 
     async def latest(self, limit: int = 20) -> list[DatasetVersion]:
         """Returns the newest versions first."""

@@ -1,14 +1,45 @@
-"""The web application: one store, a few routers."""
+"""The web application: a guard before a few routers, and packaged files."""
+
+from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
-from feedback.store.unit_of_work import Store
-from feedback.web.health import router as health
+from feedback.web import health, login, metrics, problems
+from feedback.web.guard import Guard
+from feedback.web.pages import (
+    adapters,
+    audit,
+    cycles,
+    experiments,
+    interactions,
+    overview,
+    patterns,
+)
+from feedback.web.site import Site
+
+_STATIC = Path(__file__).parent / "static"
 
 
-def create_app(store: Store) -> FastAPI:
-    """Returns the application on an open store; the caller closes the store."""
+def create_app(site: Site) -> ASGIApp:
+    """Returns the application; the caller closes the site's store."""
     app = FastAPI(title="Understudy", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.store = store
-    app.include_router(health)
-    return app
+    app.state.site = site
+    for part in (
+        health,
+        metrics,
+        login,
+        overview,
+        cycles,
+        patterns,
+        experiments,
+        adapters,
+        audit,
+        interactions,
+    ):
+        app.include_router(part.router)
+    app.mount("/static", StaticFiles(directory=_STATIC))
+    problems.install(app)
+    # Around everything, the page for unexpected errors included.
+    return Guard(app, token=site.token, wall_clock=site.wall_clock)

@@ -1,0 +1,1 @@
+"""One router a page: read the record, build the view model, render."""

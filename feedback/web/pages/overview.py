@@ -1,0 +1,100 @@
+"""`/`: the overview, its self-refreshing part, and the brake."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from feedback.domain.cycle import Cycle
+from feedback.store.cycles import SCHEDULER_LOOKED_AT
+from feedback.store.unit_of_work import Transaction
+from feedback.web.charts import daily_answers
+from feedback.web.pages.acts import record_act
+from feedback.web.rendering import fragment, page, section
+from feedback.web.site import Site, site_of
+from feedback.web.views import overview as views
+from feedback.web.views.experiment import ExperimentView, experiment_view
+
+router = APIRouter()
+_DAYS_SHOWN = timedelta(days=42)
+_FROZEN = "frozen"
+
+
+@router.get("/")
+async def overview(site: Annotated[Site, Depends(site_of)]) -> Response:
+    """The page."""
+    now = site.clock.now()
+    async with site.store.begin() as tx:
+        found = await read_overview(tx, site)
+        days = await tx.overview.daily(now - _DAYS_SHOWN)
+    chart = daily_answers([(d.day.isoformat(), d.answers, d.up, d.down) for d in days])
+    _, live = section("live.html", overview=found)
+    return page("overview.html", live=live, days=chart if days else None)
+
+
+@router.get("/live")
+async def live(request: Request, site: Annotated[Site, Depends(site_of)]) -> Response:
+    """The part that asks for itself every few seconds."""
+    async with site.store.begin() as tx:
+        found = await read_overview(tx, site)
+    return fragment(request, "live.html", overview=found)
+
+
+@router.post("/brake")
+async def brake(
+    site: Annotated[Site, Depends(site_of)], value: Annotated[Literal["on", "off"], Form()]
+) -> Response:
+    """Pulls or releases the brake: while it is on, every new turn goes to the champion."""
+    now = site.clock.now()
+    async with site.store.begin() as tx:
+        before = await tx.switches.get(_FROZEN) or "off"
+        if before != value:
+            await tx.switches.set(_FROZEN, value, by="web page", at=now)
+            await record_act(tx, f"switch:{_FROZEN}", before, value, now)
+    return RedirectResponse("/", status_code=303)
+
+
+async def read_overview(tx: Transaction, site: Site) -> views.Overview:
+    """Reads and builds everything of the self-refreshing part."""
+    now = site.clock.now()
+    champion, _ = await tx.adapters.champion()
+    active = await tx.deployments.active()
+    cycles = await tx.cycles.latest(10)
+    datasets = await tx.datasets.latest(1)
+    frozen = await tx.overview.switch(_FROZEN)
+    return views.Overview(
+        champion=views.champion_view(
+            champion,
+            active.base_model if active else "",
+            await tx.overview.champion_since(),
+            now,
+        ),
+        deployment=views.deployment_view(active),
+        cycle=await _running(tx, next((c for c in cycles if c.ended_at is None), None)),
+        last=views.last_cycle(cycles),
+        experiment=await _experiment(tx, site),
+        labels=views.label_gate(
+            await tx.overview.labels(site.consent),
+            site.label_gate,
+            datasets[0].labels if datasets else None,
+        ),
+        pulse=views.pulse(await tx.switches.get(SCHEDULER_LOOKED_AT), now, site.tick_s),
+        backlog=await tx.overview.backlog(),
+        frozen=frozen if frozen and frozen.value == "on" else None,
+        schedule=site.schedule,
+    )
+
+
+async def _running(tx: Transaction, cycle: Cycle | None) -> views.RunningCycle | None:
+    if cycle is None:
+        return None
+    entries = await tx.audit.entries(subject=f"cycle:{cycle.id}")
+    return views.running_cycle(cycle, entries, await tx.training.get(f"run-{cycle.id}"))
+
+
+async def _experiment(tx: Transaction, site: Site) -> ExperimentView | None:
+    trials = await tx.experiments.latest(1)
+    if not trials or trials[0].ended_at is not None:
+        return None
+    return experiment_view(trials[0], await tx.experiments.stages(trials[0].id), site.clock.now())

@@ -1,0 +1,1 @@
+"""The web pages on a real database, over ASGI and in a browser."""

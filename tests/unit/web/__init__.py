@@ -1,0 +1,1 @@
+"""View models, charts and the guard, without a database."""
