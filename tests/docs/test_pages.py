@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs import cli_page, settings_page
 from tests.docs.generate import ROOT
 
 PAGES = sorted(
@@ -17,6 +18,16 @@ PAGES = sorted(
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 PARTS = ("**Status.**", "**Context.**", "**Decision.**", "**Consequences.**", "**How to reverse.**")
 
+COMMANDS = [
+    "db revision",  # hidden from help: for developers
+    *(command.name.removeprefix("understudy ") for command in cli_page.commands()),
+]
+VARIABLES = {setting.variable for setting in settings_page.settings()}
+TARGETS = set(re.findall(r"^([a-z%-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+_COMMAND = re.compile(r"(?:`|^|bin/)understudy ((?:[a-z][a-z-]+ ?){1,2})", re.MULTILINE)
+_MAKE = re.compile(r"(?:`|^)make ([a-z][a-z-]*)", re.MULTILINE)
+_VARIABLE = re.compile(r"UNDERSTUDY_[A-Z_]*[A-Z]")
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 _CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _PATH = re.compile(r"`((?:bot|deploy|docs|feedback|migrations|retrain|tests)/[\w./-]+)`")
@@ -54,6 +65,15 @@ def test_named_files_exist(page: Path) -> None:
 def test_nothing_of_one_machine(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert [match.group() for match in _FORBIDDEN.finditer(text)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_named_commands_targets_and_settings_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = {" ".join(words.split()) for words in _COMMAND.findall(text)}
+    assert [name for name in named if not any(_begins(known, name) for known in COMMANDS)] == []
+    assert [name for name in _MAKE.findall(text) if not _is_target(name)] == []
+    assert set(_VARIABLE.findall(text)) - VARIABLES == set()
 
 
 def test_every_page_is_reachable_from_the_index() -> None:
@@ -95,6 +115,16 @@ def test_the_newest_version_has_its_changes() -> None:
     assert version is not None
     assert newest is not None
     assert newest.group(1) == version.group(1)
+
+
+def _begins(known: str, name: str) -> bool:
+    """Whether `name` is the command or its group, or the command with a word as argument."""
+    return known == name or known.startswith(f"{name} ") or name.startswith(f"{known} ")
+
+
+def _is_target(name: str) -> bool:
+    bench = ROOT / "tests" / "benchmarks" / f"bench_{name.removeprefix('bench-')}.py"
+    return name in TARGETS or (name.startswith("bench-") and bench.exists())
 
 
 def _links(page: Path) -> Iterator[str]:
