@@ -17,6 +17,7 @@ from feedback.ports import Vectors
 
 Labels = NDArray[np.int64]
 NOISE = -1
+_BLOCK = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,9 +211,13 @@ def _without_noise(vectors: Vectors, labels: Labels, policy: ClusterPolicy) -> L
     pairs = np.maximum(sizes * (sizes - 1), 1)
     cohesion = (np.einsum("ij,ij->i", sums, sums) - sizes) / pairs
     # Each item against the others of its cluster: its own weight would flatter small clusters.
-    others = sums[labels] - vectors
-    norms = np.maximum(np.linalg.norm(others, axis=1), 1e-12)
-    likeness = np.einsum("ij,ij->i", vectors, others) / norms
+    # With unit rows, v . (S - v) = v . S - 1 and |S - v|^2 = |S|^2 - 2 v . S + 1.
+    along = np.empty(len(vectors))
+    for start in range(0, len(vectors), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        along[rows] = np.einsum("ij,ij->i", vectors[rows], sums[labels[rows]])
+    apart = np.einsum("ij,ij->i", sums, sums)[labels] - 2 * along + 1
+    likeness = (along - 1) / np.sqrt(np.maximum(apart, 1e-12))
     result = np.where(cohesion[labels] < policy.cohesion, NOISE, labels)
     result = np.where(likeness < policy.member_cosine, NOISE, result)
     left = np.bincount(result[result >= 0], minlength=len(sizes))
