@@ -335,7 +335,7 @@ def decoding_of(p: GenerateParameters) -> Decoding:
     sample = p.do_sample or any(value is not None for value in filters)
     return Decoding(
         sample=sample,
-        seed=secrets.randbits(63) if p.seed is None else p.seed,
+        seed=p.seed if p.seed is not None else secrets.randbits(63) if sample else 0,
         temperature=p.temperature,
         repetition_penalty=p.repetition_penalty,
         frequency_penalty=p.frequency_penalty,

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from retrain.server.lora import LoraShape, Pair, add_prompt, add_rows
+from retrain.server.lora import AdapterLayers, Lora, LoraShape, Pair, RowsLora, SegmentsLora
 
 MIN_ROWS = 4
 KEY_BLOCK = 32
@@ -113,6 +113,56 @@ class KeyValueCache:
             layer[target, :, :length] = layer[source, :, :length]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """One prompt to run: the slot it fills, its tokens, its adapter's matrices (None: base)."""
+
+    slot: int
+    tokens: Sequence[int]
+    lora: AdapterLayers | None
+
+
+class _Packed:
+    """Prompts laid end to end, those of one adapter side by side.
+
+    Each takes at least MIN_ROWS rows (padded with token 0), so that a short prompt gets the same
+    kernels alone and beside others.
+    """
+
+    def __init__(self, prompts: Sequence[Prompt]) -> None:
+        self.tokens: list[int] = []
+        self.positions: list[int] = []
+        self.starts = [0] * len(prompts)
+        self._segments: list[tuple[int, int, AdapterLayers]] = []
+        self.kept: list[int] = []
+        for number in sorted(range(len(prompts)), key=lambda number: id(prompts[number].lora)):
+            prompt, start = prompts[number], len(self.tokens)
+            padding = [0] * (MIN_ROWS - len(prompt.tokens))
+            self.starts[number] = start
+            self.tokens += [*prompt.tokens, *padding]
+            self.positions += [*range(len(prompt.tokens)), *padding]
+            self.kept += range(start, start + len(prompt.tokens))
+            self._extend(start, prompt.lora)
+        lasts = [
+            start + len(prompt.tokens) - 1
+            for start, prompt in zip(self.starts, prompts, strict=True)
+        ]
+        self.lasts = lasts + [0] * (MIN_ROWS - len(lasts))
+
+    def _extend(self, start: int, lora: AdapterLayers | None) -> None:
+        if lora is None:
+            return
+        if self._segments and self._segments[-1][2] is lora:
+            start = self._segments.pop()[0]
+        self._segments.append((start, len(self.tokens), lora))
+
+    def lora(self, layer: int) -> SegmentsLora | None:
+        """Returns one layer's updates, None when every prompt is the base's."""
+        if not self._segments:
+            return None
+        return SegmentsLora([(start, stop, lora[layer]) for start, stop, lora in self._segments])
+
+
 class Decoder:
     """Runs prompts and steps; owns no state but the weights. Not thread-safe with one cache."""
 
@@ -124,39 +174,68 @@ class Decoder:
         self._signed_sin = torch.cat((-weights.sin[:, :half], weights.sin[:, half:]), dim=1)
         self._arange = torch.arange(_round_up(dimensions.max_positions))
 
-    @torch.inference_mode()
     def prompt(
         self,
         cache: KeyValueCache,
         slot: int,
         tokens: Sequence[int],
-        lora: Sequence[Sequence[Pair]] | None,
+        lora: AdapterLayers | None,
         *,
         all_positions: bool = False,
     ) -> Tensor:
-        """Fills a slot with a prompt; returns logits, shape (1 or len(tokens), vocab)."""
-        w, d = self._weights, self.dimensions
-        length = len(tokens)
-        cache.reserve(slot + 1, length + 1)
-        x = functional.embedding(torch.tensor(tokens), w.embedding)
-        cos = w.cos[:length].unsqueeze(1)
-        sin = self._signed_sin[:length].unsqueeze(1)
+        """Fills one slot; returns logits, shape (1 or len(tokens), vocab)."""
+        prompts = [Prompt(slot=slot, tokens=tokens, lora=lora)]
+        return self.prompts(cache, prompts, all_positions=all_positions)
+
+    @torch.inference_mode()
+    def prompts(
+        self, cache: KeyValueCache, prompts: Sequence[Prompt], *, all_positions: bool = False
+    ) -> Tensor:
+        """Fills slots with whole prompts, laid end to end: only attention sees one at a time.
+
+        Args:
+            cache: Receives keys and values.
+            prompts: What to run.
+            all_positions: Return logits of every token instead of each prompt's last.
+
+        Returns:
+            Logits, one row a prompt in the order given, or one row a token.
+        """
+        w = self._weights
+        packed = _Packed(prompts)
+        for prompt in prompts:
+            cache.reserve(prompt.slot + 1, len(prompt.tokens) + 1)
+        x = functional.embedding(torch.tensor(packed.tokens), w.embedding)
+        where = torch.tensor(packed.positions)
+        cos, sin = w.cos[where].unsqueeze(1), self._signed_sin[where].unsqueeze(1)
         for number, layer in enumerate(w.layers):
-            pairs = lora[number] if lora is not None else None
-            queries, keys_values = self._project(x, layer, cos, sin, pairs, prompt=True)
-            cache.layers[number][slot, :, :length] = keys_values.transpose(0, 1)
-            keys, values = keys_values.transpose(0, 1).unsqueeze(0).chunk(2, dim=1)
-            mixed = functional.scaled_dot_product_attention(
-                queries.transpose(0, 1).unsqueeze(0),
-                keys,
-                values,
-                is_causal=length > 1,
-                enable_gqa=d.heads != d.kv_heads,
-            )
-            mixed = mixed.squeeze(0).transpose(0, 1).reshape(length, -1)
-            x = self._finish(x, mixed, layer, pairs, prompt=True)
-        if not all_positions:
-            x = x[-1:]
+            lora = packed.lora(number)
+            queries, keys_values = self._project(x, layer, cos, sin, lora)
+            mixed = torch.zeros(x.shape[0], self.dimensions.heads * self.dimensions.head_dim)
+            for prompt, start in zip(prompts, packed.starts, strict=True):
+                rows = slice(start, start + len(prompt.tokens))
+                stored = keys_values[rows].transpose(0, 1)
+                cache.layers[number][prompt.slot, :, : len(prompt.tokens)] = stored
+                mixed[rows] = self._attend(queries[rows], stored)
+            x = self._finish(x, mixed, layer, lora)
+        if all_positions:
+            return self._logits(x)[packed.kept]
+        return self._logits(x[packed.lasts])[: len(prompts)]
+
+    def _attend(self, queries: Tensor, keys_values: Tensor) -> Tensor:
+        """Causal attention of one prompt: queries (n, heads, dim), stored (2 * kv, n, dim)."""
+        keys, values = keys_values.unsqueeze(0).chunk(2, dim=1)
+        mixed = functional.scaled_dot_product_attention(
+            queries.transpose(0, 1).unsqueeze(0),
+            keys,
+            values,
+            is_causal=queries.shape[0] > 1,
+            enable_gqa=self.dimensions.heads != self.dimensions.kv_heads,
+        )
+        return mixed.squeeze(0).transpose(0, 1).reshape(queries.shape[0], -1)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        w, d = self._weights, self.dimensions
         return functional.linear(functional.rms_norm(x, (d.hidden,), w.norm, d.eps), w.head)
 
     @torch.inference_mode()
@@ -186,8 +265,8 @@ class Decoder:
         row = self._arange[:rows]
         group = d.heads // d.kv_heads
         for number, layer in enumerate(w.layers):
-            pairs = lora[number] if lora is not None else None
-            queries, keys_values = self._project(x, layer, cos, sin, pairs, prompt=False)
+            rows_lora = None if lora is None else RowsLora(lora[number])
+            queries, keys_values = self._project(x, layer, cos, sin, rows_lora)
             stored = cache.layers[number]
             stored[row, :, where] = keys_values
             # Heads that share a key/value head stand in the query dimension: no copy of the cache.
@@ -197,25 +276,18 @@ class Decoder:
                 stored[:rows, d.kv_heads :, :keys],
                 attn_mask=mask,
             )
-            x = self._finish(x, mixed.reshape(rows, -1), layer, pairs, prompt=False)
-        return functional.linear(functional.rms_norm(x, (d.hidden,), w.norm, d.eps), w.head)
+            x = self._finish(x, mixed.reshape(rows, -1), layer, rows_lora)
+        return self._logits(x)
 
     def _project(
-        self,
-        x: Tensor,
-        layer: LayerWeights,
-        cos: Tensor,
-        sin: Tensor,
-        pairs: Sequence[Pair] | None,
-        *,
-        prompt: bool,
+        self, x: Tensor, layer: LayerWeights, cos: Tensor, sin: Tensor, lora: Lora | None
     ) -> tuple[Tensor, Tensor]:
         """Returns rotated queries (n, heads, dim) and keys with values (n, 2 * kv_heads, dim)."""
         d = self.dimensions
         h = functional.rms_norm(x, (d.hidden,), layer.attention_norm, d.eps)
         qkv = functional.linear(h, layer.qkv, layer.qkv_bias)
-        if pairs is not None:
-            qkv = add_prompt(qkv, h, pairs[0]) if prompt else add_rows(qkv, h, pairs[0])
+        if lora is not None:
+            qkv = lora.add(0, qkv, h)
         qkv = qkv.view(x.shape[0], d.heads + 2 * d.kv_heads, d.head_dim)
         rotated, values = torch.split(qkv, [d.heads + d.kv_heads, d.kv_heads], dim=1)
         half = d.head_dim // 2
@@ -223,27 +295,18 @@ class Decoder:
         rotated = torch.addcmul(rotated * cos, rolled, sin)
         return rotated[:, : d.heads], torch.cat((rotated[:, d.heads :], values), dim=1)
 
-    def _finish(
-        self,
-        x: Tensor,
-        mixed: Tensor,
-        layer: LayerWeights,
-        pairs: Sequence[Pair] | None,
-        *,
-        prompt: bool,
-    ) -> Tensor:
+    def _finish(self, x: Tensor, mixed: Tensor, layer: LayerWeights, lora: Lora | None) -> Tensor:
         """Applies the attention output projection and the gated MLP, with residuals."""
-        add = add_prompt if prompt else add_rows
         out = functional.linear(mixed, layer.output)
-        x = x + (out if pairs is None else add(out, mixed, pairs[1]))
+        x = x + (out if lora is None else lora.add(1, out, mixed))
         h = functional.rms_norm(x, (self.dimensions.hidden,), layer.mlp_norm, self.dimensions.eps)
         gate_up = functional.linear(h, layer.gate_up)
-        if pairs is not None:
-            gate_up = add(gate_up, h, pairs[2])
+        if lora is not None:
+            gate_up = lora.add(2, gate_up, h)
         gate, up = gate_up.chunk(2, dim=1)
         inner = functional.silu(gate) * up
         down = functional.linear(inner, layer.down)
-        return x + (down if pairs is None else add(down, inner, pairs[3]))
+        return x + (down if lora is None else lora.add(3, down, inner))
 
 
 def _round_up(positions: int) -> int:

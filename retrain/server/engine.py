@@ -16,7 +16,7 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-from retrain.server.decoder import MIN_ROWS, Decoder, KeyValueCache
+from retrain.server.decoder import MIN_ROWS, Decoder, KeyValueCache, Prompt
 from retrain.server.lora import LoraBank, Pair
 from retrain.server.replies import Refusal, generation_refusal
 from retrain.server.sampling import Chooser, Decoding
@@ -187,39 +187,52 @@ class Engine:
             self._flush()
 
     def _admit(self) -> None:
+        """Takes waiting jobs, as many as fit, and runs their prompts together."""
         budget = self._prompt_budget
-        while len(self._rows) < self._max_rows and budget > 0 and not self._stopping:
+        jobs: list[Job] = []
+        while len(self._rows) + len(jobs) < self._max_rows and budget > 0 and not self._stopping:
+            idle = not (self._rows or jobs or self._events)
             try:
-                job = self._queue.get(block=not self._rows and not self._events)
+                job = self._queue.get(block=idle)
             except queue.Empty:
-                return
+                break
             if job is None:
                 self._stopping = True
             elif not job.cancelled:
                 budget -= len(job.prompt)
-                self._begin(job)
+                jobs.append(job)
+        together = [job for job in jobs if not job.prefill]
+        for group in (together, *([job] for job in jobs if job.prefill)):
+            if group:
+                self._begin(group)
 
-    def _begin(self, job: Job) -> None:
-        row = _Row(
+    def _begin(self, jobs: Sequence[Job]) -> None:
+        rows = [self._row(job) for job in jobs]
+        prompts = [
+            Prompt(
+                slot=len(self._rows) + number,
+                tokens=job.prompt,
+                lora=self._bank.single(job.adapter),
+            )
+            for number, job in enumerate(jobs)
+        ]
+        whole = jobs[0].prefill
+        try:
+            logits = self._decoder.prompts(self._cache, prompts, all_positions=whole)
+            if whole:
+                rows[0].prefill = self._score_prompt(jobs[0].prompt, logits)
+            self._rows += rows
+            self._take(rows, logits[-1:] if whole else logits)
+        except Exception as exc:
+            self._fail(rows, exc)
+
+    def _row(self, job: Job) -> _Row:
+        return _Row(
             job=job,
-            chooser=Chooser(decoding=job.decoding),
+            chooser=Chooser(job.decoding),
             text=IncrementalText(self._tokenizer, job.prompt) if job.texts or job.stop else None,
             started_at=time.perf_counter(),
         )
-        try:
-            logits = self._decoder.prompt(
-                self._cache,
-                len(self._rows),
-                job.prompt,
-                self._bank.single(job.adapter),
-                all_positions=job.prefill,
-            )
-            if job.prefill:
-                row.prefill = self._score_prompt(job.prompt, logits)
-            self._rows.append(row)
-            self._take([row], logits[-1:])
-        except Exception as exc:
-            self._fail([row], exc)
 
     def _advance(self) -> None:
         gone = [number for number, row in enumerate(self._rows) if row.job.cancelled]

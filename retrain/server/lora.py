@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -32,6 +33,9 @@ Widths = tuple[tuple[int, ...], ...]
 
 Pair = tuple[Tensor, Tensor]
 """(A, B) of one fused group: shapes (in, r) and (r, out), or with a leading row dimension."""
+
+AdapterLayers = Sequence[Sequence[Pair]]
+"""One adapter: an (A, B) pair for each group of each layer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +167,7 @@ class LoraBank:
             return 0
         return self.names.index(name) + 1 if name in self.names else None
 
-    def single(self, index: int) -> tuple[tuple[Pair, ...], ...] | None:
+    def single(self, index: int) -> AdapterLayers | None:
         """Returns one adapter's pairs for a whole prompt; None for the base."""
         return self._adapters[index - 1].layers if index else None
 
@@ -186,12 +190,36 @@ class LoraBank:
         return downs, ups
 
 
-def add_rows(output: Tensor, inputs: Tensor, pair: Pair) -> Tensor:
-    """Adds each row's own LoRA update: shapes (rows, out), (rows, in), (rows, in, r)."""
-    hidden = torch.bmm(inputs.unsqueeze(1), pair[0])
-    return torch.baddbmm(output.unsqueeze(1), hidden, pair[1]).squeeze(1)
+class Lora(Protocol):
+    """One layer's updates of the rows at hand."""
+
+    def add(self, group: int, output: Tensor, inputs: Tensor) -> Tensor:
+        """Returns `output` (rows, out) plus the updates of `inputs` (rows, in)."""
+        ...
 
 
-def add_prompt(output: Tensor, inputs: Tensor, pair: Pair) -> Tensor:
-    """Adds one adapter's update to every position of a prompt."""
-    return torch.addmm(output, inputs @ pair[0], pair[1])
+class RowsLora:
+    """Each row has its own adapter: pairs of shapes (rows, in, r) and (rows, r, out)."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self._pairs = pairs
+
+    def add(self, group: int, output: Tensor, inputs: Tensor) -> Tensor:
+        """Adds each row's own update."""
+        down, up = self._pairs[group]
+        hidden = torch.bmm(inputs.unsqueeze(1), down)
+        return torch.baddbmm(output.unsqueeze(1), hidden, up).squeeze(1)
+
+
+class SegmentsLora:
+    """Runs of rows (start, stop) share an adapter; rows outside every run are the base's."""
+
+    def __init__(self, segments: Sequence[tuple[int, int, Sequence[Pair]]]) -> None:
+        self._segments = segments
+
+    def add(self, group: int, output: Tensor, inputs: Tensor) -> Tensor:
+        """Adds each run's update, in place."""
+        for start, stop, pairs in self._segments:
+            down, up = pairs[group]
+            output[start:stop].addmm_(inputs[start:stop] @ down, up)
+        return output

@@ -6,7 +6,7 @@ race argmax(p / Exp(1)), which draws from p. Reported log-probabilities are thos
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -37,17 +37,12 @@ class Decoding:
         return not self.sample and self.repetition_penalty is None and not self.frequency_penalty
 
 
-@dataclass(kw_only=True)
 class Chooser:
     """One row's state: its decoding and its random generator."""
 
-    decoding: Decoding
-    generator: torch.Generator = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Seeds the generator."""
-        self.generator = torch.Generator()
-        self.generator.manual_seed(self.decoding.seed % 2**63)
+    def __init__(self, decoding: Decoding) -> None:
+        self.decoding = decoding
+        self._generator: torch.Generator | None = None
 
     def process(self, logits: Tensor, seen: Sequence[int]) -> Tensor:
         """Returns log-probabilities, shape (vocab,), after penalties and filters."""
@@ -72,7 +67,9 @@ class Chooser:
         """Returns the next token id."""
         if not self.decoding.sample:
             return int(logprobs.argmax())
-        race = torch.empty_like(logprobs).exponential_(1.0, generator=self.generator)
+        if self._generator is None:
+            self._generator = torch.Generator().manual_seed(self.decoding.seed % 2**63)
+        race = torch.empty_like(logprobs).exponential_(1.0, generator=self._generator)
         return int((logprobs.exp() / race).argmax())
 
     def _filter(self, scores: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from transformers import LlamaForCausalLM
 
 from feedback.ports import GenerationOptions, Message
 from feedback.serving import TgiTextGenerator
-from retrain.server.decoder import MIN_ROWS, KeyValueCache
+from retrain.server.decoder import MIN_ROWS, KeyValueCache, Prompt
 from retrain.server.lora import LoraBank, load_adapter
 from retrain.server.snapshot import Snapshot, load_snapshot
 from tests.serving_fixtures import NAMES
@@ -23,6 +23,7 @@ MIX = (None, *NAMES)
 
 @pytest.fixture(scope="module")
 def snapshot(tiny_base: Path) -> Snapshot:
+    torch.set_num_threads(1)  # as the server: threads share out sums by the shape of the batch
     return load_snapshot(tiny_base, max_positions=512)
 
 
@@ -87,6 +88,28 @@ def test_the_decoder_equals_transformers_and_peft(
             theirs = model(torch.tensor([text])).logits[0, len(prompt) - 1 :]
         assert torch.equal(theirs.argmax(dim=1), ours[index].argmax(dim=1))
         assert torch.allclose(theirs, ours[index], rtol=0, atol=5e-3)
+
+
+@settings(max_examples=10, deadline=None)
+@given(rows=ROWS)
+def test_a_prompt_is_the_same_alone_and_packed_with_others(
+    snapshot: Snapshot, bank: LoraBank, rows: list[tuple[list[int], int]]
+) -> None:
+    decoder = snapshot.decoder
+    prompts = [
+        Prompt(slot=slot, tokens=tokens, lora=bank.single(adapter))
+        for slot, (tokens, adapter) in enumerate(rows)
+    ]
+    shared = KeyValueCache(decoder.dimensions, rows=1, positions=32)
+    together = decoder.prompts(shared, prompts)
+    own = KeyValueCache(decoder.dimensions)
+    for number, prompt in enumerate(prompts):
+        alone = decoder.prompt(own, 0, prompt.tokens, prompt.lora)[0]
+        assert torch.allclose(alone, together[number], rtol=0, atol=1e-5)
+        length = len(prompt.tokens)
+        for mine, theirs in zip(own.layers, shared.layers, strict=True):
+            difference = mine[0, :, :length] - theirs[number, :, :length]
+            assert float(difference.abs().max()) <= 1e-5
 
 
 async def test_mixed_concurrent_answers_equal_sequential_ones(server_url: str) -> None:

@@ -29,7 +29,7 @@ async def test_a_failed_step_is_answered_and_survived(
 ) -> None:
     expected = (await http.post("/generate", json=GREEDY)).json()
 
-    def broken(*_arguments: object) -> torch.Tensor:
+    def broken(*_arguments: object, **_options: object) -> torch.Tensor:
         raise RuntimeError("out of luck")
 
     with monkeypatch.context() as patch:
@@ -41,7 +41,7 @@ async def test_a_failed_step_is_answered_and_survived(
         stream = await http.post("/generate_stream", json=GREEDY)
         assert '"error_type":"generation"' in stream.text.splitlines()[-2]
     with monkeypatch.context() as patch:
-        patch.setattr(Decoder, "prompt", broken)
+        patch.setattr(Decoder, "prompts", broken)
         sick = await http.get("/health")
         assert (sick.status_code, sick.json()["error"]) == (503, "unhealthy")
     assert (await http.get("/health")).status_code == 200
