@@ -74,12 +74,12 @@ class Scale:
 
 QUICK = Scale(
     learning_days=2,
-    per_intent=4,
+    per_intent=6,
     generic=10,
     trial_days=24,
     trial_per_day=30,
     poison=20,
-    label_gate=60,
+    label_gate=100,
     max_steps=40,
 )
 """Shows every part in a few minutes; the table of a run this small means nothing."""
