@@ -11,6 +11,13 @@ Row = Mapping[str, Any]
 Spec = Mapping[str, Any]
 
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+_BY_DAY = {
+    "field": "day",
+    "type": "temporal",
+    "title": None,
+    "timeUnit": "utcyearmonthdate",
+    "axis": {"format": "%-d %b", "tickCount": 8},
+}
 FLOOR, CEILING = 1e-2, 1e4
 """E values beyond these are drawn at the edge: a chart over 300 decades shows nothing."""
 
@@ -45,6 +52,7 @@ def loss_curve(points: Sequence[tuple[int, float]], total_steps: int | None) -> 
                     "field": "step",
                     "type": "quantitative",
                     "title": "step",
+                    "axis": {"tickCount": 8},
                     "scale": {"nice": False, **domain},
                 },
                 "y": {
@@ -89,6 +97,10 @@ def evidence_bars(rows: Sequence[tuple[str, float, float | None]]) -> Chart:
             "encoding": {"y": y},
             "layer": [
                 {
+                    "mark": {"type": "rule", "color": "var(--faint)"},
+                    "encoding": {"x": {"datum": 1, "type": "quantitative"}, "y": None},
+                },
+                {
                     "mark": {"type": "bar", "height": 10, "cornerRadius": 2},
                     "encoding": {
                         "x": {
@@ -132,38 +144,45 @@ def daily_answers(rows: Sequence[tuple[str, int, int, int]]) -> Chart:
     Args:
         rows: Day as ISO date, answers, thumbs up, thumbs down.
     """
-    values = [
+    days = [{"day": day, "answers": answers} for day, answers, _, _ in rows]
+    opinions = [
         {"day": day, "what": what, "count": count}
-        for day, answers, up, down in rows
-        for what, count in (("answers", answers), ("up", up), ("down", down))
+        for day, _, up, down in rows
+        for what, count in (("up", up), ("down", down))
     ]
     return Chart(
         title="Answers and opinions by day",
         spec={
             **_base("Answers and opinions by day", 190),
-            "data": {"values": values},
-            "mark": {"type": "line", "strokeWidth": 2, "point": {"size": 22, "filled": True}},
-            "encoding": {
-                "x": {
-                    "field": "day",
-                    "type": "temporal",
-                    "title": None,
-                    "timeUnit": "utcyearmonthdate",
-                    "axis": {"format": "%-d %b", "tickCount": 8},
-                },
-                "y": {"field": "count", "type": "quantitative", "title": None},
-                "color": {
-                    "field": "what",
-                    "type": "nominal",
-                    "title": None,
-                    "scale": {
-                        "domain": ["answers", "up", "down"],
-                        "range": ["var(--faint)", "var(--good)", "var(--bad)"],
+            "layer": [
+                {
+                    "data": {"values": days},
+                    "mark": {"type": "bar", "color": "var(--line)", "cornerRadiusEnd": 2},
+                    "encoding": {
+                        "x": _BY_DAY,
+                        "y": {"field": "answers", "type": "quantitative", "title": "answers"},
+                        "tooltip": [{"field": "day"}, {"field": "answers"}],
                     },
-                    "legend": {"orient": "top", "symbolType": "stroke"},
                 },
-                "tooltip": [{"field": "day"}, {"field": "what"}, {"field": "count"}],
-            },
+                {
+                    "data": {"values": opinions},
+                    "mark": {"type": "line", "strokeWidth": 2},
+                    "encoding": {
+                        "x": {**_BY_DAY, "bandPosition": 0.5},
+                        "y": {"field": "count", "type": "quantitative"},
+                        "color": {
+                            "field": "what",
+                            "type": "nominal",
+                            "title": None,
+                            "scale": {
+                                "domain": ["up", "down"],
+                                "range": ["var(--good)", "var(--bad)"],
+                            },
+                            "legend": {"orient": "top", "symbolType": "stroke"},
+                        },
+                    },
+                },
+            ],
         },
         columns=("Day", "Answers", "Thumbs up", "Thumbs down"),
         rows=tuple((day, str(a), str(up), str(down)) for day, a, up, down in rows),
@@ -184,13 +203,7 @@ def counts_by_day(title: str, rows: Sequence[tuple[str, int]]) -> Chart:
             "data": {"values": [{"day": day, "count": count} for day, count in rows]},
             "mark": {"type": "bar", "color": "var(--accent)", "cornerRadiusEnd": 2, "size": 9},
             "encoding": {
-                "x": {
-                    "field": "day",
-                    "type": "temporal",
-                    "title": None,
-                    "timeUnit": "utcyearmonthdate",
-                    "axis": {"format": "%-d %b", "tickCount": 8},
-                },
+                "x": _BY_DAY,
                 "y": {
                     "field": "count",
                     "type": "quantitative",
@@ -214,12 +227,7 @@ def named_bars(title: str, rows: Sequence[tuple[str, int]], *, unit: str) -> Cha
             "data": {"values": [{"name": name, "count": count} for name, count in rows]},
             "encoding": {
                 "y": {"field": "name", "type": "nominal", "title": None, "sort": None},
-                "x": {
-                    "field": "count",
-                    "type": "quantitative",
-                    "title": unit,
-                    "axis": {"tickMinStep": 1},
-                },
+                "x": {"field": "count", "type": "quantitative", "axis": None},
             },
             "layer": [
                 {
@@ -259,7 +267,7 @@ def duel(rows: Sequence[tuple[str, float | None, float | None]]) -> Chart:
         "type": "quantitative",
         "title": None,
         "scale": {"domain": [0, 1]},
-        "axis": {"format": ".0%"},
+        "axis": {"format": ".0%", "tickCount": 5, "grid": True},
     }
     return Chart(
         title="Champion and challenger on held-out questions",
@@ -353,6 +361,7 @@ def _base(description: str, height: int | Mapping[str, int]) -> dict[str, Any]:
         "width": "container",
         "height": height,
         "background": None,
+        "autosize": {"type": "fit-x", "contains": "padding"},
     }
 
 

@@ -56,6 +56,7 @@ def templates() -> Environment:
     )
     environment.filters |= {
         "json": lambda value: json.dumps(value, separators=(",", ":")),
+        "decision": words.decision,
         "moment": words.moment,
         "number": words.number,
         "percent": words.percent,

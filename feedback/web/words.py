@@ -1,22 +1,9 @@
 """How values read to people: moments, durations, numbers, names of the glossary."""
 
 import math
-from datetime import datetime, timedelta
+from datetime import datetime
 
-_PLAIN = {
-    "fine_tune": "fine-tune",
-    "not_needed": "not needed",
-    "primary": "better",
-    "harm": "worse, by outcomes",
-    "harm_fast": "worse, by first ratings",
-    "futility": "no lift worth finding",
-    "srm": "split is broken",
-    "ground": "ungrounded",
-    "tone": "off brand",
-    "slow": "slow",
-    "error": "failed",
-    "undelivered": "undelivered",
-}
+_PLAIN = {"fine_tune": "fine-tune", "not_needed": "not needed"}
 _UNKNOWN = "\N{EN DASH}"
 _THIN = "\N{NARROW NO-BREAK SPACE}"
 
@@ -25,6 +12,14 @@ def plain(name: object) -> str:
     """Returns an internal name as people say it; an empty one as a dash."""
     text = str(name or "")
     return _PLAIN.get(text, text.replace("_", " ")) or _UNKNOWN
+
+
+def decision(code: str) -> str:
+    """Returns an experiment's decision as people say it, such as `HOLD_response`."""
+    if code == "NONE":
+        return "undecided"
+    first, _, rest = code.replace(":", "_").partition("_")
+    return f"{first.lower()}: {plain(rest.lower())}" if rest else first.lower()
 
 
 def moment(value: datetime | None) -> str:
@@ -36,21 +31,29 @@ def ago(value: datetime | None, now: datetime) -> str:
     """Returns how long ago a moment was, coarse enough not to change every second."""
     if value is None:
         return "never"
-    passed = now - value
-    if passed < timedelta(minutes=1):
-        return "just now"
-    return f"{duration(passed.total_seconds())} ago"
+    passed = (now - value).total_seconds()
+    for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if passed >= size:
+            count = int(passed // size)
+            return f"{count} {name}{'s' if count > 1 else ''} ago"
+    return "just now"
 
 
 def duration(seconds: float | None) -> str:
-    """Returns a duration in its largest sensible unit."""
+    """Returns a duration in its two largest units."""
     if seconds is None or not math.isfinite(seconds):
         return _UNKNOWN
-    for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {name}{'s' if count > 1 else ''}"
-    return f"{max(0, round(seconds))} s"
+    left = max(0, round(seconds))
+    if left < 60:
+        return f"{left} s"
+    units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    first = next(index for index, (size, _) in enumerate(units) if left >= size)
+    parts = []
+    for size, name in units[first : first + 2]:
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {name}")
+    return " ".join(parts)
 
 
 def number(value: float | None) -> str:
@@ -62,8 +65,8 @@ def percent(share: float | None) -> str:
     """Returns a share of 1 in percent; a decimal only below 10 %."""
     if share is None or not math.isfinite(share):
         return _UNKNOWN
-    digits = 0 if abs(share) >= 0.0995 or share == 0 else 1
-    return f"{100 * share:.{digits}f}{_THIN}%"
+    digits = 0 if abs(share) >= 0.0995 else 1
+    return f"{100 * share:.{digits}f}".removesuffix(".0") + f"{_THIN}%"
 
 
 def figure(value: float | None) -> str:

@@ -17,6 +17,7 @@
     },
     axisY: { grid: true, domain: false, ticks: false, labelPadding: 8 },
     axisX: { grid: false },
+    axisBand: { grid: false },
     legend: { labelColor: "var(--ink)", titleColor: "var(--soft)", labelFontSize: 12 },
     text: { fontSize: 12 },
   };

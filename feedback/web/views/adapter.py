@@ -8,6 +8,7 @@ from typing import Any
 from feedback.domain.learning import Adapter, AdapterState, DatasetVersion, TrainingRun
 from feedback.web.views.cycle import DatasetView, dataset_view
 from feedback.web.views.training import TrainingView, training_view
+from feedback.web.words import plain
 
 _RECIPE = ("rank", "alpha", "learning_rate", "epochs", "batch_size", "max_length", "seed")
 
@@ -98,6 +99,6 @@ def adapter_detail(
         contributors=len(found["contributors"]) if "contributors" in found else None,
         redaction=str(found.get("redaction_version", "")),
         training=training_view(run) if run else None,
-        recipe=tuple((name, str(recipe[name])) for name in _RECIPE if name in recipe),
+        recipe=tuple((plain(name), str(recipe[name])) for name in _RECIPE if name in recipe),
         versions=tuple((str(name), str(value)) for name, value in versions.items()),
     )

@@ -12,6 +12,7 @@ from feedback.web.charts import Chart, duel, named_bars
 from feedback.web.words import plain
 
 STEPS = tuple(state for state in CycleState if state is not CycleState.DONE)
+_SHORT = {CycleState.EXPERIMENTING: "experiment"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,11 +171,13 @@ def _step(
 ) -> StepView:
     entry = ended.get(state)
     if entry is None:
-        return StepView(name=plain(state), status="now" if state is cycle.state else "todo")
+        return StepView(
+            name=_SHORT.get(state, plain(state)), status="now" if state is cycle.state else "todo"
+        )
     stopped = state == last and cycle.outcome is not CycleOutcome.PROMOTED
     start = began.get(state)
     return StepView(
-        name=plain(state),
+        name=_SHORT.get(state, plain(state)),
         status="ended" if stopped else "done",
         seconds=(entry.at - start).total_seconds() if start is not None else None,
         reason=entry.reason,

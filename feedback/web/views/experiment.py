@@ -9,7 +9,20 @@ from feedback.domain.trial import Trial, TrialStage
 from feedback.web.charts import Chart, evidence_bars, ramp_steps
 from feedback.web.words import plain
 
-_CHANNELS = ("primary", "harm", "harm_fast", "futility", "srm")
+_CHANNELS = {
+    "primary": "better",
+    "harm": "worse, by outcomes",
+    "harm_fast": "worse, by first ratings",
+    "futility": "no lift worth finding",
+    "srm": "split is broken",
+}
+_BAD = {
+    "tone": "off brand",
+    "ground": "ungrounded",
+    "error": "failed",
+    "slow": "slow",
+    "undelivered": "undelivered",
+}
 _GUARDRAILS = "guardrails"
 _COUNTS = {
     "assigned": "threads assigned",
@@ -158,13 +171,15 @@ def decision_tone(decision: str) -> str:
 
 def _evidence(row: Mapping[str, Any], thresholds: Mapping[str, float]) -> tuple[EvidenceView, ...]:
     channels = [
-        EvidenceView(name=plain(name), e=float(row[name]), threshold=thresholds.get(name))
-        for name in _CHANNELS
+        EvidenceView(name=told, e=float(row[name]), threshold=thresholds.get(name))
+        for name, told in _CHANNELS.items()
         if name in row
     ]
     guards = [
         EvidenceView(
-            name=f"more {plain(metric)}", e=float(e), threshold=thresholds.get(_GUARDRAILS)
+            name=f"more {_BAD.get(metric, plain(metric))}",
+            e=float(e),
+            threshold=thresholds.get(_GUARDRAILS),
         )
         for metric, e in row.get(_GUARDRAILS, {}).items()
     ]

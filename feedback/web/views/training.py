@@ -15,12 +15,12 @@ class TrainingView:
 
     Attributes:
         share: Part of the steps that is done, 0..1.
-        facts: Names and values of the result or of the newest report.
         curve: None before the first report.
     """
 
     run_id: str
     state: RunState
+    running: bool
     step: int
     total_steps: int
     share: float
@@ -44,6 +44,7 @@ def training_view(run: TrainingRun) -> TrainingView:
     return TrainingView(
         run_id=run.id,
         state=run.state,
+        running=running,
         step=step,
         total_steps=total,
         share=min(1.0, step / total) if total else 0.0,

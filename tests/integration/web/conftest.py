@@ -11,7 +11,8 @@ from feedback.clock import FixedClock
 from feedback.store.unit_of_work import Store
 from feedback.web.app import create_app
 from feedback.web.site import Site
-from tests.integration.web.seed import NOW, Seeded, seed
+from tests.integration.web.figures import NOW
+from tests.integration.web.seed import Seeded, seed
 
 Connect = Callable[[Site], AbstractAsyncContextManager[httpx.AsyncClient]]
 HOST = "http://127.0.0.1:8600"

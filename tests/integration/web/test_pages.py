@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from feedback.web.site import Site
-from tests.integration.web.seed import (
+from tests.integration.web.figures import (
     CHALLENGER,
     CHAMPION,
     ODD,
@@ -15,9 +15,8 @@ from tests.integration.web.seed import (
     RUNNING,
     STOPPED,
     TRIAL,
-    Seeded,
-    seed,
 )
+from tests.integration.web.seed import Seeded, seed
 
 LISTS = [
     "/",
@@ -139,9 +138,9 @@ async def test_the_overview_says_who_is_on_stage_and_why_it_waits(
     assert "promote E is 3.41, needs 20" in text
     assert "31 of 50 rated and matured challenger threads" in text
     assert "threads assigned 402 118" in text
-    assert "1 in, 0 out · 1 given up" in text
+    assert "1 from Slack, 0 to Slack · 1 given up" in text
     assert "23 of 60" in text
-    assert "Stopped at the gates" in text.replace("stopped at", "Stopped at")
+    assert "Last time: stopped at the gates" in text
 
 
 async def test_a_cycle_in_training_shows_its_progress(
@@ -152,7 +151,7 @@ async def test_a_cycle_in_training_shows_its_progress(
         text = _text(await client.get(path))
         assert "240 of 400" in text
         assert "tokens/s" in text
-        assert "Time left 1 minute" in text
+        assert "Time left 1 min 14 s" in text
         assert "Training loss by step" in text
 
 
