@@ -101,28 +101,30 @@ class KnowledgeSearch:
         if state.embedder_id != self._embedder.id:
             raise ConfigurationError(other_embedder(state.embedder_id, self._embedder.id))
         asked = essence(question)
-        weights = await self._weights(asked, state)
+        weights = await self.weights(asked, state)
         vector = (await self._embedder.embed([asked]))[0]
         scope = Scope(at=self._clock.now(), audience=audience)
-        scored = await self._scored(weights, vector, scope)
+        scored = await self.scored(weights, vector, scope)
         if not scored:
             return SearchResult()
         return await self._result(scored, weights, k)
 
-    async def _weights(self, question: str, state: IndexState) -> dict[str, float]:
+    async def weights(self, question: str, state: IndexState) -> dict[str, float]:
         """Returns each question term's idf; terms no document holds weigh most."""
         asked = list(dict.fromkeys(terms(question)))
         held = await self._repository.chunk_frequencies(asked)
         return {term: idf(state.chunks, held.get(term, 0)) for term in asked}
 
-    async def _scored(
+    async def scored(
         self, weights: Mapping[str, float], vector: Vector, scope: Scope
     ) -> dict[str, tuple[float, float]]:
         """Returns `(BM25, cosine)` of the union of both legs' best chunks."""
-        lexical = await self._repository.by_terms(weights, _CANDIDATES, scope)
-        nearest = await self._repository.by_vector(vector, _CANDIDATES, scope)
-        union = list(dict.fromkeys([c for c, _ in lexical] + [c for c, _ in nearest]))
-        return dict(await self._repository.scores(weights, vector, union))
+        lexical = dict(await self._repository.by_terms(weights, _CANDIDATES, scope))
+        nearest = dict(await self._repository.by_vector(vector, _CANDIDATES, scope))
+        both = {name: (lexical[name], nearest[name]) for name in lexical if name in nearest}
+        # A chunk that one leg did not rank still needs that leg's score.
+        single = sorted(lexical.keys() ^ nearest.keys())
+        return both | dict(await self._repository.scores(weights, vector, single))
 
     async def _result(
         self, scored: Mapping[str, tuple[float, float]], weights: Mapping[str, float], k: int

@@ -265,6 +265,10 @@ class SqlKnowledgeRepository:
             .on_conflict_do_update(index_elements=["id"], set_=values)
         )
 
+    async def analyse(self) -> None:
+        """Refreshes the planner's statistics after a large load."""
+        await self._connection.execute(text("analyze documents, chunks, postings, terms"))
+
     async def replace_impacts(self, rebuilt: Sequence[RebuiltChunk], state: IndexState) -> None:
         """Replaces the postings and lengths of every live chunk, and the state."""
         rows = await self._connection.execute(
