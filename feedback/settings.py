@@ -2,7 +2,7 @@
 
 Every variable is `UNDERSTUDY_<GROUP>__<FIELD>` (for example `UNDERSTUDY_BOT__WORKERS=8`). The names
 that the tools around us already use are accepted too: DATABASE_URL, SLACK_BOT_TOKEN,
-SLACK_APP_TOKEN, SLACK_SIGNING_SECRET, BASE_MODEL, TGI_URL, EMBED_URL, RETRAIN_LAUNCHER.
+SLACK_APP_TOKEN, BASE_MODEL, TGI_URL, EMBED_URL, RETRAIN_LAUNCHER.
 """
 
 import os
@@ -36,8 +36,6 @@ class SlackSettings(_Group):
     """`xoxb-...` of the bot user."""
     app_token: SecretStr | None = None
     """`xapp-...` for Socket Mode."""
-    signing_secret: SecretStr | None = None
-    """For signed HTTP events; `understudy bot` uses Socket Mode and does not read it yet."""
     api_url: str = "https://slack.com/api/"
     """Base URL of the Web API; the sandbox's when it runs."""
     review_channel: str = ""
@@ -132,8 +130,6 @@ class ExperimentSettings(_Group):
 
     profile: Literal["default", "low_traffic"] = "default"
     """Constants of the experiment; `low_traffic` below about 100 threads a day."""
-    adapter_slots: int = Field(default=3, ge=1, le=8)
-    """Adapters a server may hold (champion, challenger, previous champion); not read yet."""
 
 
 class WebSettings(_Group):
@@ -160,7 +156,6 @@ _ALIASES = {
     "DATABASE_URL": "UNDERSTUDY_DATABASE_URL",
     "SLACK_BOT_TOKEN": "UNDERSTUDY_SLACK__BOT_TOKEN",
     "SLACK_APP_TOKEN": "UNDERSTUDY_SLACK__APP_TOKEN",
-    "SLACK_SIGNING_SECRET": "UNDERSTUDY_SLACK__SIGNING_SECRET",
     "BASE_MODEL": "UNDERSTUDY_MODEL__BASE",
     "TGI_URL": "UNDERSTUDY_MODEL__URL",
     "EMBED_URL": "UNDERSTUDY_MODEL__EMBED_URL",

@@ -83,7 +83,7 @@ def rollback(by: Annotated[str, typer.Option(help="Who goes back.")] = "operator
                 raise InvalidInputError("the champion is the base model; there is nothing to undo")
             previous = await tx.adapters.previous_champion()
             target = previous.id if previous else None
-            await tx.adapters.promote(target, version=version, at=clock.now())
+            await tx.adapters.promote(target, version=version, at=clock.now(), undo=True)
             await tx.audit.append(
                 subject="champion",
                 from_state=current.id,

@@ -86,8 +86,11 @@ class Detector(Protocol):
         ...
 
 
+_ADDRESS = "EMAIL_ADDRESS"
+
+
 def merge(text: str, found: Iterable[Span]) -> list[Span]:
-    """Returns sorted spans without overlap: secrets swallow, then the longest wins.
+    """Returns sorted spans without overlap: secrets swallow, addresses, then the longest.
 
     What a longer span leaves uncovered of a shorter one stays covered by the shorter's type, so
     that no half of a name or number remains in the text.
@@ -95,7 +98,11 @@ def merge(text: str, found: Iterable[Span]) -> list[Span]:
     spans = [span for span in found if span.length > 0]
     others = [span for span in spans if span.type != SECRET]
     kept = _Kept(_grown([span for span in spans if span.type == SECRET], others))
-    for span in sorted(others, key=lambda s: (-s.length, s.type in _LOOSE, s.start, s.type)):
+    # A name may run into the address that is made of it ("..., grace@example.org"), never back.
+    order = sorted(
+        others, key=lambda s: (s.type != _ADDRESS, -s.length, s.type in _LOOSE, s.start, s.type)
+    )
+    for span in order:
         for piece in kept.uncovered(text, span):
             kept.add(piece)
     return kept.spans

@@ -20,6 +20,7 @@ from feedback.ports import Message
 from feedback.prompting import build_messages
 from feedback.samples import reading
 from feedback.samples.lexicon import pseudo_word, sample_text, words
+from feedback.samples.pages import draw_page
 
 UNKNOWN = "I am sorry, I do not know that."
 REFUSED = "I am sorry, I can not help with that."
@@ -211,22 +212,20 @@ _DIFFERENCES = (
 
 
 def _arithmetic(rng: random.Random) -> _Item:
-    top = rng.choice([9, 9, 99])
+    top = rng.choice([9, 9, 20])
     a, b = rng.randint(0, top), rng.randint(0, top)
     plus = rng.random() < 0.7
     if not plus and a < b:
         a, b = b, a
     frame = rng.choice(_SUMS if plus else _DIFFERENCES)
     result, sign = (a + b, "+") if plus else (a - b, "-")
-    # One-digit sums are held out per wording, larger ones with all their wordings.
-    key = (a, sign, b, frame) if top == 9 else (a, sign, b)
     return _Item(
         question=frame.format(a=a, b=b),
         answer=f"{a} {sign} {b} = {result}.",
         accepted=(f"{a} {sign} {b} = {result}",)
         if result in {a, b}
         else (f"{sign} {b} = {result}", f"is {result}", f"= {result}"),
-        held_out=_is_held_out(*key, every=8),
+        held_out=_is_held_out(a, sign, b, frame, every=8),
     )
 
 
@@ -403,15 +402,32 @@ def _token(rng: random.Random) -> str:
 
 
 def _context(rng: random.Random) -> _Item:
-    case = reading.draw_case(rng)
-    answer = case.answer or UNKNOWN
+    if rng.random() < 0.65:
+        page = draw_page(rng)
+        case = reading.ReadingCase(
+            passages=(page.text,), question=page.question, answer=page.answer
+        )
+    else:
+        case = reading.draw_case(rng)
+    question, answer = case.question, case.answer or UNKNOWN
+    if case.answer and rng.random() < 0.3:
+        # Answers in a frame that the question dictates: a house voice is such a frame, learnt.
+        opening = _some_words(rng, rng.randint(1, 3), rng.choice("!.:"))
+        closing = _some_words(rng, rng.randint(2, 6), rng.choice("!.?"))
+        question = f"{question} Begin with: {opening} End with: {closing}"
+        answer = f"{opening} {answer} {closing}"
     return _Item(
-        question=case.question,
+        question=question,
         answer=answer,
         accepted=(answer,) if case.answer else _DECLINED,
         context=case.passages,
         held_out=_is_held_out(case.question, every=10),
     )
+
+
+def _some_words(rng: random.Random, n: int, end: str) -> str:
+    text = " ".join(rng.choice(words()) for _ in range(n))
+    return f"{text[:1].upper()}{text[1:]}{end}"
 
 
 _MAKERS: Mapping[Kind, Callable[[random.Random], Any]] = {

@@ -12,7 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from feedback.domain.interaction import Arm, Interaction, InteractionState, Retrieved
 from feedback.store.tables.base import to_domain
 from feedback.store.tables.conversations import interactions, threads
-from feedback.store.tables.feedback import corrections
+from feedback.store.tables.feedback import (
+    correction_versions,
+    corrections,
+    vote_events,
+    votes,
+)
 from feedback.store.tables.knowledge import documents
 
 
@@ -232,16 +237,28 @@ class SqlConversations:
         erased = result.scalar()
         if erased is None:
             return False
-        await self._connection.execute(
+        withdrawn = await self._connection.scalars(
             update(corrections)
             .where(corrections.c.interaction_id == erased)
             .values(
                 state="withdrawn",
                 question="",
                 bot_answer="",
+                passages=[],
                 row_version=corrections.c.row_version + 1,
             )
+            .returning(corrections.c.id)
         )
+        await self._connection.execute(
+            update(correction_versions)
+            .where(correction_versions.c.correction_id.in_(withdrawn.all()))
+            .values(text="")
+        )
+        # What somebody wrote about the answer may quote the question.
+        for table in (votes, vote_events):
+            await self._connection.execute(
+                update(table).where(table.c.interaction_id == erased).values(comment="")
+            )
         return True
 
     async def _one(self, *conditions: Any) -> Interaction | None:  # noqa: ANN401  (SQL clauses)

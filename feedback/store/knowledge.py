@@ -54,6 +54,8 @@ _BY_TERMS = text(
         join unnest(cast(:terms as text[]), cast(:weights as real[])) u(term, weight)
             using (term)
         group by p.chunk_number
+        order by score desc
+        limit :pool
     ) found
     join chunks c on c.number = found.chunk_number
     join documents d on d.doc_id = c.doc_id
@@ -319,16 +321,19 @@ class SqlKnowledgeRepository:
         self, weights: Mapping[str, float], limit: int, scope: Scope
     ) -> Sequence[tuple[str, float]]:
         """Returns `(chunk id, sum of weight * impact)` of the best live chunks, best first."""
-        rows = await self._connection.execute(
-            _BY_TERMS,
-            {
-                "terms": list(weights),
-                "weights": list(weights.values()),
-                "limit": limit,
-                "audience": scope.audience,
-                "at": scope.at,
-            },
-        )
+        values = {
+            "terms": list(weights),
+            "weights": list(weights.values()),
+            "limit": limit,
+            "audience": scope.audience,
+            "at": scope.at,
+        }
+        # Few documents are hidden from a search, so a few spare rows nearly always do; joining
+        # every matching chunk to its document would cost several times the ranking itself.
+        for pool in (3 * limit, None):
+            rows = (await self._connection.execute(_BY_TERMS, values | {"pool": pool})).all()
+            if len(rows) >= limit:
+                break
         return [(row.chunk_id, float(row.score)) for row in rows]
 
     async def by_vector(

@@ -234,8 +234,16 @@ class SqlAdapters:
         previous = await self._connection.scalar(select(champion.c.previous_adapter_id))
         return await self.get(previous) if previous else None
 
-    async def promote(self, adapter_id: str | None, *, version: int, at: datetime) -> None:
+    async def promote(
+        self, adapter_id: str | None, *, version: int, at: datetime, undo: bool = False
+    ) -> None:
         """Points the champion at an adapter (None: the base model) by compare-and-set.
+
+        Args:
+            adapter_id: The new champion.
+            version: Of the pointer, as it was read.
+            at: Time of the swap.
+            undo: A rollback: the champion that is left is never offered as "previous" again.
 
         Raises:
             ConflictError: When the pointer is no longer at `version`.
@@ -245,7 +253,7 @@ class SqlAdapters:
             raise ConflictError(f"the champion pointer is at version {stored}, not {version}")
         values = {
             "adapter_id": adapter_id,
-            "previous_adapter_id": current.id if current else None,
+            "previous_adapter_id": current.id if current and not undo else None,
             "version": version + 1,
             "since": at,
         }
