@@ -92,7 +92,7 @@ def evidence_bars(rows: Sequence[tuple[str, float, float | None]]) -> Chart:
     return Chart(
         title="Evidence against the thresholds, E on a log scale",
         spec={
-            **_base("Evidence against the thresholds", {"step": 26}),
+            **_base("Evidence against the thresholds", 26 * max(1, len(rows))),
             "data": {"values": values},
             "encoding": {"y": y},
             "layer": [
@@ -223,7 +223,7 @@ def named_bars(title: str, rows: Sequence[tuple[str, int]], *, unit: str) -> Cha
     return Chart(
         title=title,
         spec={
-            **_base(title, {"step": 24}),
+            **_base(title, 24 * max(1, len(rows))),
             "data": {"values": [{"name": name, "count": count} for name, count in rows]},
             "encoding": {
                 "y": {"field": "name", "type": "nominal", "title": None, "sort": None},
@@ -272,7 +272,7 @@ def duel(rows: Sequence[tuple[str, float | None, float | None]]) -> Chart:
     return Chart(
         title="Champion and challenger on held-out questions",
         spec={
-            **_base("Champion and challenger on held-out questions", {"step": 26}),
+            **_base("Champion and challenger on held-out questions", 26 * max(1, len(rows))),
             "data": {"values": values},
             "encoding": {"y": y, "x": x},
             "layer": [
@@ -354,14 +354,13 @@ def ramp_steps(rows: Sequence[tuple[str, str, float]], until: str) -> Chart:
     )
 
 
-def _base(description: str, height: int | Mapping[str, int]) -> dict[str, Any]:
+def _base(description: str, height: int) -> dict[str, Any]:
     return {
         "$schema": _SCHEMA,
         "description": description,
         "width": "container",
         "height": height,
         "background": None,
-        "autosize": {"type": "fit-x", "contains": "padding"},
     }
 
 

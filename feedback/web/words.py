@@ -18,7 +18,7 @@ def decision(code: str) -> str:
     """Returns an experiment's decision as people say it, such as `HOLD_response`."""
     if code == "NONE":
         return "undecided"
-    first, _, rest = code.replace(":", "_").partition("_")
+    first, _, rest = code.replace("_GUARD:", "_").partition("_")
     return f"{first.lower()}: {plain(rest.lower())}" if rest else first.lower()
 
 

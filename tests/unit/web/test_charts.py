@@ -1,0 +1,47 @@
+"""Charts: figures beside every drawing, colours by name, nothing from elsewhere."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from feedback.web import charts
+from feedback.web.charts import Chart
+
+STYLE = (Path(charts.__file__).parent / "static" / "understudy.css").read_text()
+ALL = [
+    charts.loss_curve([(1, 2.0), (2, 1.0)], 10),
+    charts.evidence_bars([("better", 3e9, 20.0), ("worse", 1e-30, None)]),
+    charts.daily_answers([("2026-03-01", 5, 2, 1)]),
+    charts.counts_by_day("Failures by day", [("2026-03-01", 5)]),
+    charts.named_bars("Rejected", [("twin", 5)], unit="rows"),
+    charts.duel([("facts", 0.9, None)]),
+    charts.ramp_steps([("CANARY", "2026-03-01T00:00:00+00:00", 0.05)], "2026-03-02"),
+]
+
+
+@pytest.mark.parametrize("chart", ALL, ids=lambda chart: chart.title)
+def test_every_chart_has_its_figures_as_a_table(chart: Chart) -> None:
+    assert chart.rows
+    assert {len(row) for row in chart.rows} == {len(chart.columns)}
+    assert chart.spec["description"]
+
+
+@pytest.mark.parametrize("chart", ALL, ids=lambda chart: chart.title)
+def test_colours_are_variables_of_the_style_sheet(chart: Chart) -> None:
+    text = json.dumps(chart.spec)
+    names = set(re.findall(r"var\((--[a-z]+)\)", text))
+    assert names
+    assert all(f"{name}:" in STYLE for name in names)
+    assert not re.search(r'"#[0-9a-f]{3,6}"', text)
+    assert '"url"' not in text
+
+
+def test_evidence_beyond_the_scale_is_drawn_at_its_edge_and_told_exactly() -> None:
+    chart = charts.evidence_bars([("better", 3e9, 20.0), ("worse", 1e-30, 20.0)])
+    shown = [row["shown"] for row in chart.spec["data"]["values"]]
+    sides = [row["side"] for row in chart.spec["data"]["values"]]
+    assert shown == [charts.CEILING, charts.FLOOR]
+    assert sides == ["reached", "against"]
+    assert [row[1] for row in chart.rows] == ["3e+09", "1e-30"]
