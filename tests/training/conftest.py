@@ -1,0 +1,53 @@
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from feedback.prompting import build_messages
+from feedback.samples import generic_dialogues, load_company
+from retrain.base_model import BASE_MODEL_ID, base_model_path
+from retrain.training import QloraRecipe, TrainingSpec
+
+
+def dataset_rows(corrections: int, replay: int) -> list[dict[str, Any]]:
+    company = load_company()
+    rows = []
+    for intent in company.intents[:corrections]:
+        question = intent.questions("live")[0]
+        messages = build_messages(question, [company.document(intent.doc_id).text])
+        rows.append((messages, intent.gold_answer, "correction"))
+    rows += [(list(d.messages), d.completion, "replay") for d in generic_dialogues(1, replay)]
+    return [
+        {
+            "id": str(number),
+            "messages": [asdict(message) for message in messages],
+            "completion": completion,
+            "source": source,
+            "interaction_ids": [],
+        }
+        for number, (messages, completion, source) in enumerate(rows)
+    ]
+
+
+@pytest.fixture
+def make_spec(tmp_path: Path) -> Callable[..., TrainingSpec]:
+    def make(name: str = "run", **recipe: float) -> TrainingSpec:
+        folder = tmp_path / name
+        folder.mkdir()
+        rows = dataset_rows(corrections=16, replay=16)
+        (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        settings = {"epochs": 6, "batch_size": 8, "rank": 8, "warmup_steps": 2, "save_every": 0}
+        chosen: dict[str, Any] = settings | recipe
+        return TrainingSpec(
+            dataset_dir=folder,
+            base_dir=base_model_path(),
+            base_id=BASE_MODEL_ID,
+            out_dir=folder / "adapter",
+            work_dir=folder / "work",
+            recipe=QloraRecipe(**chosen),
+        )
+
+    return make
