@@ -63,6 +63,8 @@ class ModelFleet:
                 DeploymentState.DRAINING,
             )
         for row in rows:
+            if row.url is not None and row.pid is None:
+                continue  # somebody else runs that one
             if row.state is DeploymentState.DRAINING:
                 await self._drain(row)
             else:

@@ -122,7 +122,10 @@ def assemble(
         folder=runs,
         environment=environment,
     )
-    publisher = Publisher(store, clock, AdapterProver(base_dir), settings.model.base)
+    prover = AdapterProver(base_dir, token=settings.model.api_key.get_secret_value())
+    publisher = Publisher(
+        store, clock, prover, settings.model.base, external_url=settings.model.url
+    )
     experiment = ExperimentPolicy.of(settings.experiment.profile)
     steps: dict[CycleState, Step] = {
         CycleState.MINING: MiningStep(

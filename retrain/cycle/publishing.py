@@ -38,11 +38,30 @@ class Prover(Protocol):
 class Publisher:
     """Moves deployments from desired to active; every call is one look."""
 
-    def __init__(self, store: Store, clock: Clock, prover: Prover, base_model: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        prover: Prover,
+        base_model: str,
+        *,
+        external_url: str = "",
+    ) -> None:
+        """Creates a publisher.
+
+        Args:
+            store: The record.
+            clock: Time of the rows.
+            prover: Shows what a server really serves.
+            base_model: Id or folder of the base.
+            external_url: A server that somebody else runs (TGI); empty when the stack's supervisor
+                starts servers. An external one serves the base: TGI loads adapters at its start only.
+        """
         self._store = store
         self._clock = clock
         self._prover = prover
         self._base_model = base_model
+        self._external_url = external_url
 
     async def ensure_baseline(self) -> bool:
         """Sees to it that the champion is served when nothing is active.
@@ -110,6 +129,8 @@ class Publisher:
         return True
 
     async def _desire(self, tx: Transaction, adapter_id: str | None) -> int:
+        if self._external_url:
+            return await self._external(tx, adapter_id)
         champion, _ = await tx.adapters.champion()
         previous = await tx.adapters.previous_champion()
         new = await tx.adapters.get(adapter_id) if adapter_id else None
@@ -119,6 +140,21 @@ class Publisher:
             for item in wanted.values()
         ]
         return await tx.deployments.desire(self._base_model, served, self._clock.now())
+
+    async def _external(self, tx: Transaction, adapter_id: str | None) -> int:
+        """Registers the server somebody else runs; it is proven like any other."""
+        if adapter_id is not None:
+            raise AdapterNotServedError(
+                f"{self._external_url} is run by somebody else and loads adapters at its start "
+                f"only: start it with LORA_ADAPTERS={adapter_id}=<folder>, or unset TGI_URL so "
+                "that the local stack publishes"
+            )
+        now = self._clock.now()
+        deployment_id = await tx.deployments.desire(self._base_model, [], now)
+        await tx.deployments.update(
+            deployment_id, now, state=DeploymentState.READY, url=self._external_url
+        )
+        return deployment_id
 
 
 class PublishingStep:
