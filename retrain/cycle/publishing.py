@@ -55,7 +55,7 @@ class Publisher:
             prover: Shows what a server really serves.
             base_model: Id or folder of the base.
             external_url: A server that somebody else runs (TGI); empty when the stack's supervisor
-                starts servers. An external one serves the base: TGI loads adapters at its start only.
+                starts servers. TGI loads adapters at its start only, so it serves the base.
         """
         self._store = store
         self._clock = clock
