@@ -17,7 +17,7 @@ from feedback.knowledge.documents import LoadedDocuments, load_documents
 from feedback.knowledge.search import KnowledgeSearch
 from feedback.knowledge.sync import KnowledgeSync
 from feedback.settings import Settings, load_settings
-from feedback.store.knowledge import SqlKnowledgeRepository
+from feedback.store.knowledge import SqlKnowledgeRepository, tidy
 
 app = typer.Typer(help="The documents answers come from.", no_args_is_help=True)
 
@@ -44,12 +44,16 @@ def sync(
 async def _sync(settings: Settings, loaded: LoadedDocuments, *, reembed: bool) -> SyncCounts:
     from deploy.offline import offline_embedder  # noqa: PLC0415  (torch: only when it is needed)
 
-    async with open_store(settings) as store, store.begin() as transaction:
-        return await KnowledgeSync(
-            SqlKnowledgeRepository(transaction.connection),
-            offline_embedder(),
-            clock=make_clock(settings),
-        ).sync(loaded.documents, keep=loaded.unreadable, reembed=reembed)
+    async with open_store(settings) as store:
+        async with store.begin() as transaction:
+            counts = await KnowledgeSync(
+                SqlKnowledgeRepository(transaction.connection),
+                offline_embedder(),
+                clock=make_clock(settings),
+            ).sync(loaded.documents, keep=loaded.unreadable, reembed=reembed)
+        if counts.added or counts.changed or counts.removed:
+            await tidy(store.engine)
+    return counts
 
 
 @app.command("search")

@@ -8,7 +8,7 @@ import numpy as np
 from psycopg import AsyncCursor
 from sqlalchemy import ColumnElement, RowMapping, Select, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from feedback.domain.knowledge import Chunk
 from feedback.errors import ConfigurationError
@@ -47,7 +47,7 @@ _VISIBLE = """
 
 _BY_TERMS = text(
     f"""
-    select c.chunk_id, found.score
+    select c.chunk_id, found.score, ({_VISIBLE}) as visible
     from (
         select p.chunk_number, sum(p.impact * u.weight) as score
         from postings p
@@ -59,9 +59,7 @@ _BY_TERMS = text(
     ) found
     join chunks c on c.number = found.chunk_number
     join documents d on d.doc_id = c.doc_id
-    where {_VISIBLE}
     order by found.score desc, c.chunk_id
-    limit :limit
     """  # noqa: S608  (constants of this module only)
 )
 
@@ -267,10 +265,6 @@ class SqlKnowledgeRepository:
             .on_conflict_do_update(index_elements=["id"], set_=values)
         )
 
-    async def analyse(self) -> None:
-        """Refreshes the planner's statistics after a large load."""
-        await self._connection.execute(text("analyze documents, chunks, postings, terms"))
-
     async def replace_impacts(self, rebuilt: Sequence[RebuiltChunk], state: IndexState) -> None:
         """Replaces the postings and lengths of every live chunk, and the state."""
         rows = await self._connection.execute(
@@ -324,7 +318,6 @@ class SqlKnowledgeRepository:
         values = {
             "terms": list(weights),
             "weights": list(weights.values()),
-            "limit": limit,
             "audience": scope.audience,
             "at": scope.at,
         }
@@ -332,9 +325,10 @@ class SqlKnowledgeRepository:
         # every matching chunk to its document would cost several times the ranking itself.
         for pool in (3 * limit, None):
             rows = (await self._connection.execute(_BY_TERMS, values | {"pool": pool})).all()
-            if len(rows) >= limit:
-                break
-        return [(row.chunk_id, float(row.score)) for row in rows]
+            visible = [(row.chunk_id, float(row.score)) for row in rows if row.visible]
+            if len(visible) >= limit or pool is None or len(rows) < pool:
+                return visible[:limit]
+        return []
 
     async def by_vector(
         self, vector: Vector, limit: int, scope: Scope
@@ -377,6 +371,13 @@ class SqlKnowledgeRepository:
             _chunk_columns(documents.c.uri).where(chunks.c.chunk_id.in_(chunk_ids))
         )
         return {row["chunk_id"]: _found(row) for row in rows.mappings()}
+
+
+async def tidy(engine: AsyncEngine) -> None:
+    """Vacuums the index after a sync: searches then read the postings from their index alone."""
+    async with engine.connect() as connection:
+        plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await plain.execute(text("vacuum (analyze) documents, chunks, postings, terms"))
 
 
 def _chunk_columns(*more: ColumnElement[Any]) -> Select[Any]:

@@ -41,7 +41,7 @@ from feedback.knowledge.search import KnowledgeSearch, SearchPolicy
 from feedback.knowledge.sync import KnowledgeSync
 from feedback.ports import Embedder, Vectors
 from feedback.store.embedded import EmbeddedPostgres
-from feedback.store.knowledge import SqlKnowledgeRepository
+from feedback.store.knowledge import SqlKnowledgeRepository, tidy
 from feedback.store.migrate import upgrade
 from feedback.store.unit_of_work import Store
 
@@ -179,7 +179,6 @@ class Bench:
         while (count := (await self.repository.total_length())[0]) < size:
             chosen = [real[n % len(real)].chunk for n in range(count, min(size, count + 20_000))]
             await self._add(chosen, count, state)
-        await self.repository.analyse()
 
     async def _add(self, chosen: Sequence[Any], first: int, state: IndexState) -> None:
         random = np.random.default_rng(first)
@@ -215,14 +214,16 @@ async def run(options: argparse.Namespace, url: str) -> dict[str, Any]:
     ]
     store = Store.connect(url)
     report: dict[str, Any] = {}
+    embedder = Remembering(offline_embedder())
     async with store.begin() as transaction:
-        embedder = Remembering(offline_embedder())
         bench = Bench(SqlKnowledgeRepository(transaction.connection), embedder)
         report |= await bench.sync(documents)
-        await bench.repository.analyse()
-        embedder.seconds.clear()
-        questions = [row["question"] for row in asked]
-        gold = [row["gold_doc_id"] for row in asked]
+    await tidy(store.engine)
+    embedder.seconds.clear()
+    questions = [row["question"] for row in asked]
+    gold = [row["gold_doc_id"] for row in asked]
+    async with store.begin() as transaction:
+        bench = Bench(SqlKnowledgeRepository(transaction.connection), embedder)
         if options.tune:
             for share in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
                 report[f"share {share}"] = score(await bench.rankings(questions, share), gold)
@@ -237,9 +238,13 @@ async def run(options: argparse.Namespace, url: str) -> dict[str, Any]:
         if (bank := options.data / _BANK).exists():
             far = [row["text"] for row in read(bank)[::100]]
             report["answerable"]["bank"] = await bench.answerable(far)
-        report["latency_ms"] = {}
-        for size in _SIZES[: 1 if options.quick else options.sizes]:
-            await bench.grow(size)
+    report["latency_ms"] = {}
+    for size in _SIZES[: 1 if options.quick else options.sizes]:
+        async with store.begin() as transaction:
+            await Bench(SqlKnowledgeRepository(transaction.connection), embedder).grow(size)
+        await tidy(store.engine)
+        async with store.begin() as transaction:
+            bench = Bench(SqlKnowledgeRepository(transaction.connection), embedder)
             report["latency_ms"][str(size)] = await bench.latency(questions[:200])
     await store.close()
     return report
