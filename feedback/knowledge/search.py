@@ -24,21 +24,21 @@ _SHOWN_FOR_COVERAGE = 3
 class AnswerablePolicy:
     """A logistic model of "the documents answer this": weights per signal and a threshold.
 
-    The weights belong to all-MiniLM-L6-v2's space. They were fitted on FeedbackQA's questions and
-    documents and on the sample company, against bank, chat, arithmetic and general questions and
-    against the same questions with their document taken out. Refit them on a deployment's
-    confirmed cases.
+    The weights belong to all-MiniLM-L6-v2's space. They were fitted on half of FeedbackQA's
+    documents with their questions and on half of the sample company, against bank, chat,
+    arithmetic and general questions and against the same questions with their document taken
+    out. Refit them on a deployment's confirmed cases.
 
     Attributes:
         threshold: Probability from which a question counts as answerable.
     """
 
-    intercept: float = -6.42
-    top_cosine: float = 6.09
-    gap: float = 5.76
-    lexical: float = 0.78
-    coverage: float = 1.32
-    agreement: float = 0.41
+    intercept: float = -6.96
+    top_cosine: float = 7.02
+    gap: float = 5.6
+    lexical: float = 0.33
+    coverage: float = 1.61
+    agreement: float = 0.88
     threshold: float = 0.45
 
     def probability(self, signals: Signals) -> float:
