@@ -20,6 +20,7 @@ from feedback.errors import InvalidInputError
 from feedback.jsonl import open_jsonl
 from feedback.mining.patterns import MiningPolicy, embed_records
 from feedback.mining.patterns import mine as find_patterns
+from feedback.tone import StyleGuide
 
 
 def mine(
@@ -30,6 +31,10 @@ def mine(
         Path | None,
         typer.Option(help="Output of an earlier run: its pattern ids and states live on."),
     ] = None,
+    style: Annotated[
+        Path | None,
+        typer.Option(help="Folder of style rules: answers nobody corrected may be off-brand."),
+    ] = None,
 ) -> None:
     """Group the failures of a file by meaning and say what would fix each group."""
     source = open_jsonl(input_path)
@@ -37,7 +42,8 @@ def mine(
     source.report()
     source.require_rows()
     past = read_previous(previous) if previous is not None else []
-    result = asyncio.run(_mine(records, past))
+    guide = StyleGuide.load(style) if style is not None else None
+    result = asyncio.run(_mine(records, past, guide))
     print(json.dumps(as_object(result), ensure_ascii=False))
     failed = sum(1 for record in records if record.failed)
     print(
@@ -47,11 +53,19 @@ def mine(
     )
 
 
-async def _mine(records: list[InteractionRecord], previous: list[PreviousPattern]) -> MiningResult:
+async def _mine(
+    records: list[InteractionRecord], previous: list[PreviousPattern], guide: StyleGuide | None
+) -> MiningResult:
     from deploy.offline import offline_embedder  # noqa: PLC0415  (torch: only when it is needed)
 
     meaning = await embed_records(records, offline_embedder())
-    return find_patterns(records, meaning, previous=previous, policy=MiningPolicy())
+    return find_patterns(
+        records,
+        meaning,
+        previous=previous,
+        policy=MiningPolicy(),
+        off_brand=None if guide is None else lambda answer: not guide.score(answer).passed,
+    )
 
 
 def as_object(result: MiningResult) -> dict[str, Any]:
