@@ -1,7 +1,8 @@
 """The `understudy` command: one place where every subcommand is registered.
 
 A subcommand's module is imported when it is called, so that each process of the stack loads only
-what it needs. Errors of ours become one clear sentence on standard error and exit status 2.
+what it needs. Errors of ours become one clear sentence on standard error and exit status 2; what may
+pass by itself (the database restarts) exits with 75, so that a supervisor tries again.
 """
 
 import os
@@ -13,8 +14,10 @@ from typing import Any
 
 import typer
 
-from feedback.errors import ConfigurationError, UnderstudyError
+from feedback.errors import ConfigurationError, RetryableError, UnderstudyError
 
+EXIT_TRY_AGAIN = 75
+"""EX_TEMPFAIL of sysexits.h."""
 _LOOP = "The loop"
 _PROCESSES = "Processes"
 _OFFLINE = "Offline commands (files in, JSON out)"
@@ -89,6 +92,9 @@ def main() -> None:
         for problem in exc.problems:
             print(f"understudy: {problem}", file=sys.stderr)
         raise SystemExit(2) from exc
+    except RetryableError as exc:
+        print(f"understudy: {exc}", file=sys.stderr)
+        raise SystemExit(EXIT_TRY_AGAIN) from exc
     except UnderstudyError as exc:
         print(f"understudy: {exc}", file=sys.stderr)
         raise SystemExit(2) from exc

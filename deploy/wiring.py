@@ -1,5 +1,6 @@
 """Composition roots: settings in, ready objects out, closed in order."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,21 +26,35 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         ConfigurationError: When the database is not migrated or cannot start.
         UnavailableError: When it cannot be reached.
     """
-    embedded: EmbeddedPostgres | None = None
+    async with _database(settings) as url:
+        store = Store.connect(url)
+        try:
+            yield store
+        finally:
+            await store.close()
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[str]:
+    """Yields the URL of the operator's database, or of the embedded one, which is looked after."""
     if settings.database_url is not None:
         url = settings.database_url.get_secret_value()
         require_current(url)
-    else:
-        embedded = EmbeddedPostgres(settings.state_dir / "postgres")
-        url = embedded.start()
-        upgrade(url)
-    store = Store.connect(url)
+        yield url
+        return
+    embedded = EmbeddedPostgres(settings.state_dir / "postgres")
+    stop = asyncio.Event()
+    url = embedded.start()
     try:
-        yield store
+        upgrade(url)
+        keeper = asyncio.create_task(embedded.keep(stop), name="embedded-postgres")
+        try:
+            yield url
+        finally:
+            stop.set()
+            await keeper
     finally:
-        await store.close()
-        if embedded is not None:
-            embedded.stop()
+        embedded.stop()
 
 
 def style_dir(settings: Settings) -> Path:

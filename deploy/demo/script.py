@@ -52,7 +52,7 @@ class Scale:
     """How large the play is.
 
     Attributes:
-        learning_days: Days before the first cycle.
+        learning_days: Working days before the first cycle; five at most, then comes Sunday.
         per_intent: Distinct wordings of each intent asked in that time.
         generic: Generic questions asked in that time.
         trial_days: Days of the experiment at most.
@@ -62,7 +62,7 @@ class Scale:
         max_steps: Upper bound of training steps; None for the whole recipe.
     """
 
-    learning_days: int = 6
+    learning_days: int = 5
     per_intent: int = 18
     generic: int = 40
     trial_days: int = 24

@@ -62,7 +62,7 @@ class Story:
         answers: list[Answered] = []
         with self._stage.step("Agents ask the generic model", sum(map(len, days))) as bar:
             for number, questions in enumerate(days):
-                self._day = number + 2 * (number // 5)  # weekends off
+                self._day = number
                 self._clock.set(moment(self._day))
                 answers += await self._people.ask_all(questions, bar.advance)
             good = sum(answer.good for answer in answers)

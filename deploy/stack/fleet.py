@@ -5,7 +5,7 @@ processes. The two meet in the `deployments` table, so either may be killed at a
 """
 
 import asyncio
-import contextlib
+import logging
 
 import httpx
 
@@ -15,6 +15,8 @@ from feedback.domain.learning import Deployment, DeploymentState
 from feedback.errors import RetryableError
 from feedback.settings import PACKAGED_BASE, Settings
 from feedback.store.unit_of_work import Store
+
+_log = logging.getLogger(__name__)
 
 
 class ModelFleet:
@@ -48,9 +50,13 @@ class ModelFleet:
     async def _run(self) -> None:
         async with httpx.AsyncClient(timeout=2.0) as client:
             while True:
-                # A database that is restarting is no reason to stop looking after servers.
-                with contextlib.suppress(RetryableError):
+                # Whatever fails at one look is no reason to stop looking after servers.
+                try:
                     await self.reconcile(client)
+                except RetryableError as exc:
+                    _log.warning("cannot look after the model servers now: %s", exc)
+                except Exception:
+                    _log.exception("looking after the model servers failed")
                 await asyncio.sleep(0.3)
 
     async def reconcile(self, client: httpx.AsyncClient) -> None:

@@ -5,6 +5,7 @@ import ctypes
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,7 @@ class ManagedProcess:
 
     def __init__(self, spec: ProcessSpec) -> None:
         self.spec = spec
+        self.started = time.monotonic()
         spec.log.parent.mkdir(parents=True, exist_ok=True)
         with spec.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -89,11 +91,20 @@ class ManagedProcess:
 
 
 class Supervisor:
-    """Keeps processes running: one that dies is started again, ever more slowly."""
+    """Keeps processes running: one that dies is started again, ever more slowly.
 
-    def __init__(self, *, poll_s: float = 0.2, give_up_after: int = 5) -> None:
+    Args:
+        poll_s: Seconds between two looks.
+        give_up_after: Deaths in a row after which a process is left dead.
+        settled_s: Whoever lived this long had started well: the deaths before are forgotten.
+    """
+
+    def __init__(
+        self, *, poll_s: float = 0.2, give_up_after: int = 5, settled_s: float = 60.0
+    ) -> None:
         self._poll_s = poll_s
         self._give_up_after = give_up_after
+        self._settled_s = settled_s
         self._processes: dict[str, ManagedProcess] = {}
         self._deaths: dict[str, int] = {}
         self._task: asyncio.Task[None] | None = None
@@ -155,11 +166,15 @@ class Supervisor:
                     continue
                 # The same start would fail the same way.
                 fatal = process.exit_code == _CONFIGURATION_ERROR
+                if time.monotonic() - process.started >= self._settled_s:
+                    self._deaths[name] = 0
                 self._deaths[name] = self._give_up_after if fatal else self._deaths[name] + 1
                 if not fatal:
                     await asyncio.sleep(min(0.2 * self._deaths[name], 2.0))
-                    self._processes[name] = ManagedProcess(process.spec)
-                    self.restarts += 1
+                    # Somebody may have stopped it for good meanwhile.
+                    if self._processes.get(name) is process:
+                        self._processes[name] = ManagedProcess(process.spec)
+                        self.restarts += 1
 
 
 def _die_with_parent() -> None:
