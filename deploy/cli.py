@@ -1,8 +1,8 @@
 """The `understudy` command: one place where every subcommand is registered.
 
 A subcommand's module is imported when it is called, so that each process of the stack loads only
-what it needs. Errors of ours become one clear sentence on standard error and exit status 2; what may
-pass by itself (the database restarts) exits with 75, so that a supervisor tries again.
+what it needs. Errors of ours become one clear sentence on standard error and exit status 2, or 75
+when they may pass (the database restarts): then a supervisor tries again.
 """
 
 import os

@@ -20,27 +20,42 @@ class Leadership:
         Returns:
             Whether this process leads now.
         """
-        try:
-            if self._connection is not None:
+        if self._connection is not None:
+            try:
                 await self._connection.execute(text("select 1"))
-                return True
+            except DBAPIError:
+                await self.release()
+            return self._connection is not None
+        connection = await self._take()
+        self._connection = connection
+        return connection is not None
+
+    async def _take(self) -> AsyncConnection | None:
+        """Returns a connection that holds the lock, None when another process does."""
+        connection: AsyncConnection | None = None
+        taken = False
+        try:
             connection = await self._engine.connect()
             await connection.execution_options(isolation_level="AUTOCOMMIT")
-            taken = await connection.scalar(
-                text("select pg_try_advisory_lock(:key)"), {"key": _LEADER_LOCK}
+            taken = bool(
+                await connection.scalar(
+                    text("select pg_try_advisory_lock(:key)"), {"key": _LEADER_LOCK}
+                )
             )
         except DBAPIError:
-            await self.release()
-            return False
-        if not taken:
-            await connection.close()
-            return False
-        self._connection = connection
-        return True
+            taken = False
+        if connection is not None and not taken:
+            await _discard(connection)
+        return connection if taken else None
 
     async def release(self) -> None:
         """Gives the lock up."""
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            await connection.invalidate()
-            await connection.close()
+            await _discard(connection)
+
+
+async def _discard(connection: AsyncConnection) -> None:
+    """Ends the session itself: whatever lock it holds must not come back from the pool."""
+    await connection.invalidate()
+    await connection.close()

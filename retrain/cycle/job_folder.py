@@ -115,6 +115,8 @@ class JobFolder:
                     f"its log: {self.log_tail()}"
                 )
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self.result() is not None:
+                return  # it finished between our look and now
             with (self.path / "log").open("ab") as log:
                 child = subprocess.Popen(
                     [*command, "--spec", str(spec_path)],

@@ -20,7 +20,7 @@ from feedback.domain.cycle import (
     StepResult,
     next_state,
 )
-from feedback.errors import ConfigurationError, PermanentError
+from feedback.errors import ConfigurationError, ConflictError, PermanentError
 from feedback.store.unit_of_work import Store, Transaction
 from retrain.scheduling.schedule import CycleSchedule
 
@@ -75,6 +75,8 @@ class CycleRunner:
                 return await self._start_if_due(tx)
         try:
             result = await self._steps[cycle.state](cycle)
+        except ConflictError:
+            raise  # somebody else moved a row: the next look sees how it is now
         except (PermanentError, ConfigurationError) as exc:
             _log.exception("cycle step failed", extra={"action": "cycle_failed"})
             result = StepResult(reason=str(exc), outcome=CycleOutcome.FAILED)
@@ -87,11 +89,11 @@ class CycleRunner:
         request = await tx.cycles.next_request()
         if request is not None:
             request_id, requested_by, options = request
-            cycle = _new_cycle(now, "request", requested_by, options)
+            cycle = await _new_cycle(tx, now, "request", requested_by, options)
             await tx.cycles.start(cycle)
             await tx.cycles.take_request(request_id, cycle.id)
         elif self._schedule.due(await self._anchor(tx, now), now):
-            cycle = _new_cycle(now, "schedule", "schedule", CycleOptions())
+            cycle = await _new_cycle(tx, now, "schedule", "schedule", CycleOptions())
             await tx.cycles.start(cycle)
         else:
             return None
@@ -164,9 +166,16 @@ def describe(cycle: Cycle) -> str:
     return f"Cycle {cycle.id}: *{outcome}*{gate}. {cycle.reason or ''}".strip()
 
 
-def _new_cycle(now: datetime, trigger: str, requested_by: str, options: CycleOptions) -> Cycle:
+async def _new_cycle(
+    tx: Transaction, now: datetime, trigger: str, requested_by: str, options: CycleOptions
+) -> Cycle:
+    second = now.strftime("c%Y%m%d-%H%M%S")
+    cycle_id, number = second, 1
+    while await tx.cycles.get(cycle_id) is not None:
+        number += 1
+        cycle_id = f"{second}-{number}"
     return Cycle(
-        id=now.strftime("c%Y%m%d-%H%M%S"),
+        id=cycle_id,
         state=CycleState.MINING,
         version=1,
         trigger=trigger,

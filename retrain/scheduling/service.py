@@ -24,6 +24,22 @@ async def run_tick(service: str) -> None:
     await _SERVICES[service].tick()
 
 
+class _PatientScheduler(AsyncIOScheduler):  # type: ignore[misc]
+    """Looks again when the job store fails in the middle of a look.
+
+    APScheduler 3.11 waits for a store that cannot be read, and for good after one that fails to
+    save the next run: its timer is never set again.
+    """
+
+    def _process_jobs(self) -> float | None:
+        try:
+            seconds: float | None = super()._process_jobs()
+        except Exception as exc:
+            _log.warning("the job store failed, looking again: %s", exc)
+            return float(self.jobstore_retry_interval)
+        return seconds
+
+
 class SchedulerService:
     """Runs `work` every `tick_s` real seconds while this process leads."""
 
@@ -48,9 +64,16 @@ class SchedulerService:
         self._tick_s = tick_s
         self._url = database_url
         self._stopped = asyncio.Event()
+        self._at_work = asyncio.Lock()
 
     async def tick(self) -> None:
         """Works as long as there is something to do at once; never raises a retryable error."""
+        if self._at_work.locked():
+            return  # the tick of the start, or one before, is not done yet
+        async with self._at_work:
+            await self._work_through()
+
+    async def _work_through(self) -> None:
         try:
             while await self._lead() and await self._work():
                 if self._stopped.is_set():
@@ -66,7 +89,8 @@ class SchedulerService:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopped.set)
         _SERVICES[_JOB] = self
-        scheduler = AsyncIOScheduler(
+        scheduler = _PatientScheduler(
+            jobstore_retry_interval=max(1.0, self._tick_s),
             jobstores={"default": SQLAlchemyJobStore(url=self._url)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 60},
         )

@@ -110,3 +110,27 @@ def test_children_die_with_a_killed_supervisor(tmp_path: Path) -> None:
         owner.kill()
     child.wait(timeout=20)
     assert not psutil.pid_exists(child.pid)
+
+
+async def test_deaths_of_one_that_lived_well_are_forgotten(tmp_path: Path) -> None:
+    supervisor = Supervisor(poll_s=0.02, give_up_after=2, settled_s=0.0)
+    supervisor.start(_spec(tmp_path, FOREVER))
+    try:
+        for number in range(1, 4):
+            os.kill(_process(supervisor).pid, signal.SIGKILL)
+            await until(lambda number=number: supervisor.restarts == number)
+        supervisor.require_alive()
+    finally:
+        await supervisor.close()
+
+
+async def test_one_that_is_stopped_while_it_is_down_stays_down(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    process = supervisor.start(_spec(tmp_path, "raise SystemExit(1)"))
+    await until(lambda: not process.running)
+    await supervisor.stop("worker")
+    other = supervisor.start(_spec(tmp_path, FOREVER, "other"))
+    os.kill(other.pid, signal.SIGKILL)
+    await until(lambda: _process(supervisor, "other").pid != other.pid)
+    assert supervisor.names() == ["other"]
