@@ -203,51 +203,78 @@ class Bench:
 async def run(options: argparse.Namespace, url: str) -> dict[str, Any]:
     """Runs every part the options ask for."""
     documents = list(load_documents(str(options.data / "feedbackqa_documents.jsonl")).documents)
-    rows = read(options.data / "feedbackqa_questions.jsonl")
     if options.quick:
         documents = documents[::5]
     kept = {document.doc_id for document in documents}
     asked = [
         row
-        for row in rows
+        for row in read(options.data / "feedbackqa_questions.jsonl")
         if row["gold_doc_id"] in kept and for_tuning(row["gold_doc_id"]) == options.tune
     ]
     store = Store.connect(url)
-    report: dict[str, Any] = {}
     embedder = Remembering(offline_embedder())
     async with store.begin() as transaction:
-        bench = Bench(SqlKnowledgeRepository(transaction.connection), embedder)
-        report |= await bench.sync(documents)
+        report = await Bench(SqlKnowledgeRepository(transaction.connection), embedder).sync(
+            documents
+        )
     await tidy(store.engine)
     embedder.seconds.clear()
-    questions = [row["question"] for row in asked]
-    gold = [row["gold_doc_id"] for row in asked]
     async with store.begin() as transaction:
         bench = Bench(SqlKnowledgeRepository(transaction.connection), embedder)
         if options.tune:
-            for share in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
-                report[f"share {share}"] = score(await bench.rankings(questions, share), gold)
-            return report
-        legs = {"fulltext": 0.0, "vector": 1.0, "hybrid": SearchPolicy().vector_share}
-        for name, share in legs.items():
-            report[name] = score(await bench.rankings(questions, share), gold)
-        report["embed_ms"] = round(float(np.median(embedder.seconds)) * 1000, 1)
-        report["questions"] = len(questions)
-        report["answerable"] = {"inside": await bench.answerable(questions[:400])}
-        report["answerable"]["greetings"] = await bench.answerable(_GREETINGS)
-        if (bank := options.data / _BANK).exists():
-            far = [row["text"] for row in read(bank)[::100]]
-            report["answerable"]["bank"] = await bench.answerable(far)
-    report["latency_ms"] = {}
-    for size in _SIZES[: 1 if options.quick else options.sizes]:
+            report |= await tuning(bench, asked)
+        else:
+            report |= await relevance(bench, asked, options.far)
+    if not options.tune:
+        sizes = _SIZES[: 1 if options.quick else options.sizes]
+        questions = [row["question"] for row in asked[:200]]
+        report["latency_ms"] = await latencies(store, embedder, questions, sizes)
+    await store.close()
+    return report
+
+
+async def tuning(bench: Bench, asked: Sequence[Row]) -> dict[str, Any]:
+    """Scores every weight of the vector leg."""
+    questions = [row["question"] for row in asked]
+    gold = [row["gold_doc_id"] for row in asked]
+    return {
+        f"share {tenth / 10}": score(await bench.rankings(questions, tenth / 10), gold)
+        for tenth in range(11)
+    }
+
+
+async def relevance(bench: Bench, asked: Sequence[Row], far: Sequence[str]) -> dict[str, Any]:
+    """Scores both legs, their fusion, and the judgement whether the documents answer."""
+    questions = [row["question"] for row in asked]
+    gold = [row["gold_doc_id"] for row in asked]
+    legs = {"fulltext": 0.0, "vector": 1.0, "hybrid": SearchPolicy().vector_share}
+    report: dict[str, Any] = {
+        name: score(await bench.rankings(questions, share), gold) for name, share in legs.items()
+    }
+    report["embed_ms"] = round(float(np.median(bench.embedder.seconds)) * 1000, 1)
+    report["questions"] = len(questions)
+    report["answerable"] = {
+        "inside": await bench.answerable(questions[:400]),
+        "greetings": await bench.answerable(_GREETINGS),
+    }
+    if far:
+        report["answerable"]["bank"] = await bench.answerable(far)
+    return report
+
+
+async def latencies(
+    store: Store, embedder: Remembering, questions: Sequence[str], sizes: Sequence[int]
+) -> dict[str, dict[str, float]]:
+    """Grows the index step by step and times searches in it."""
+    measured = {}
+    for size in sizes:
         async with store.begin() as transaction:
             await Bench(SqlKnowledgeRepository(transaction.connection), embedder).grow(size)
         await tidy(store.engine)
         async with store.begin() as transaction:
             bench = Bench(SqlKnowledgeRepository(transaction.connection), embedder)
-            report["latency_ms"][str(size)] = await bench.latency(questions[:200])
-    await store.close()
-    return report
+            measured[str(size)] = await bench.latency(questions)
+    return measured
 
 
 def main() -> None:
@@ -262,6 +289,8 @@ def main() -> None:
         missing = f"{options.data} is not there: give the folder of feedbackqa_documents.jsonl"
         print(json.dumps(dict.fromkeys(_KEYS) | {"skipped": missing}))
         return
+    bank = options.data / _BANK
+    options.far = [row["text"] for row in read(bank)[::100]] if bank.exists() else []
     with (
         tempfile.TemporaryDirectory() as folder,
         EmbeddedPostgres(Path(folder) / "postgres") as server,
