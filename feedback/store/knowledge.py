@@ -22,6 +22,7 @@ from feedback.knowledge.repository import (
     StoredChunk,
     Vector,
 )
+from feedback.store.knowledge_queries import BY_TERMS, BY_VECTOR, RECOUNT, SCORES
 from feedback.store.tables.base import to_domain
 from feedback.store.tables.knowledge import (
     EMBEDDING_DIMENSIONS,
@@ -38,70 +39,6 @@ _BATCH = 500
 
 _EXACT_LIMIT = 20_000
 """Up to this many chunks the nearest vectors are found exactly, without the index."""
-
-_VISIBLE = """
-    c.removed_at is null
-    and (d.audience is null or d.audience = cast(:audience as text))
-    and (d.expires_at is null or d.expires_at > cast(:at as timestamptz))
-"""
-
-_BY_TERMS = text(
-    f"""
-    select c.chunk_id, found.score, ({_VISIBLE}) as visible
-    from (
-        select p.chunk_number, sum(p.impact * u.weight) as score
-        from postings p
-        join unnest(cast(:terms as text[]), cast(:weights as real[])) u(term, weight)
-            using (term)
-        group by p.chunk_number
-        order by score desc
-        limit :pool
-    ) found
-    join chunks c on c.number = found.chunk_number
-    join documents d on d.doc_id = c.doc_id
-    order by found.score desc, c.chunk_id
-    """  # noqa: S608  (constants of this module only)
-)
-
-# Adding zero keeps the planner from the approximate index: exact order for small sets.
-_BY_VECTOR = {
-    exact: text(
-        f"""
-        select c.chunk_id, 1 - (c.embedding <=> cast(:vector as vector)) as score
-        from chunks c
-        join documents d on d.doc_id = c.doc_id
-        where {_VISIBLE}
-        order by (c.embedding <=> cast(:vector as vector)) {"+ 0, c.chunk_id" if exact else ""}
-        limit :limit
-        """  # noqa: S608  (constants of this module only)
-    )
-    for exact in (True, False)
-}
-
-_SCORES = text(
-    """
-    select c.chunk_id, 1 - (c.embedding <=> cast(:vector as vector)) as cosine,
-        coalesce((
-            select sum(p.impact * u.weight)
-            from postings p
-            join unnest(cast(:terms as text[]), cast(:weights as real[])) u(term, weight)
-                using (term)
-            where p.chunk_number = c.number
-        ), 0) as lexical
-    from chunks c
-    where c.chunk_id = any(cast(:ids as text[])) and c.removed_at is null
-    """
-)
-
-_RECOUNT = text(
-    """
-    insert into terms (term, chunks)
-    select u.term, count(p.chunk_number)
-    from unnest(cast(:terms as text[])) u(term) left join postings p using (term)
-    group by u.term
-    on conflict (term) do update set chunks = excluded.chunks
-    """
-)
 
 
 class SqlKnowledgeRepository:
@@ -172,7 +109,7 @@ class SqlKnowledgeRepository:
             )
         await self._put_chunks(update, moment)
         touched |= {term for item in update.chunks for term in item.impacts}
-        await self._connection.execute(_RECOUNT, {"terms": sorted(touched)})
+        await self._connection.execute(RECOUNT, {"terms": sorted(touched)})
         await self._connection.execute(text("delete from terms where chunks = 0"))
         await self._put_state(update.state)
 
@@ -324,7 +261,7 @@ class SqlKnowledgeRepository:
         # Few documents are hidden from a search, so a few spare rows nearly always do; joining
         # every matching chunk to its document would cost several times the ranking itself.
         for pool in (3 * limit, None):
-            rows = (await self._connection.execute(_BY_TERMS, values | {"pool": pool})).all()
+            rows = (await self._connection.execute(BY_TERMS, values | {"pool": pool})).all()
             visible = [(row.chunk_id, float(row.score)) for row in rows if row.visible]
             if len(visible) >= limit or pool is None or len(rows) < pool:
                 return visible[:limit]
@@ -340,7 +277,7 @@ class SqlKnowledgeRepository:
             await self._connection.execute(text("set local hnsw.ef_search = 100"))
             await self._connection.execute(text("set local hnsw.iterative_scan = strict_order"))
         rows = await self._connection.execute(
-            _BY_VECTOR[exact],
+            BY_VECTOR[exact],
             {
                 "vector": _literal(vector),
                 "limit": limit,
@@ -355,7 +292,7 @@ class SqlKnowledgeRepository:
     ) -> Mapping[str, tuple[float, float]]:
         """Returns `(BM25, cosine)` of the named live chunks."""
         rows = await self._connection.execute(
-            _SCORES,
+            SCORES,
             {
                 "terms": list(weights),
                 "weights": list(weights.values()),
