@@ -5,6 +5,7 @@ The script `charts.js` adds sizes and fonts. Every chart's numbers stand beside 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -138,12 +139,17 @@ def evidence_bars(rows: Sequence[tuple[str, float, float | None]]) -> Chart:
     )
 
 
-def daily_answers(rows: Sequence[tuple[str, int, int, int]]) -> Chart:
+def daily_answers(
+    rows: Sequence[tuple[str, int, int, int]], since: datetime, until: datetime
+) -> Chart:
     """Answers a day, and what people thought of them.
 
     Args:
         rows: Day as ISO date, answers, thumbs up, thumbs down.
+        since: Where the axis begins, so that a few days are not drawn as if they were many.
+        until: Where it ends.
     """
+    span = [1000 * since.timestamp(), 1000 * until.timestamp()]
     days = [{"day": day, "answers": answers} for day, answers, _, _ in rows]
     opinions = [
         {"day": day, "what": what, "count": count}
@@ -159,7 +165,7 @@ def daily_answers(rows: Sequence[tuple[str, int, int, int]]) -> Chart:
                     "data": {"values": days},
                     "mark": {"type": "bar", "color": "var(--line)", "cornerRadiusEnd": 2},
                     "encoding": {
-                        "x": _BY_DAY,
+                        "x": {**_BY_DAY, "scale": {"domain": span}},
                         "y": {"field": "answers", "type": "quantitative", "title": "answers"},
                         "tooltip": [{"field": "day"}, {"field": "answers"}],
                     },

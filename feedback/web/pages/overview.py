@@ -1,6 +1,6 @@
 """`/`: the overview, its self-refreshing part, and the brake."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -24,11 +24,13 @@ _FROZEN = "frozen"
 @router.get("/")
 async def overview(site: Annotated[Site, Depends(site_of)]) -> Response:
     """The page."""
-    now = site.clock.now()
+    until = _midnight(site.clock.now()) + timedelta(days=1)
+    since = until - _DAYS_SHOWN
     async with site.store.begin() as tx:
         found = await read_overview(tx, site)
-        days = await tx.overview.daily(now - _DAYS_SHOWN)
-    chart = daily_answers([(d.day.isoformat(), d.answers, d.up, d.down) for d in days])
+        days = await tx.overview.daily(since)
+    rows = [(d.day.isoformat(), d.answers, d.up, d.down) for d in days]
+    chart = daily_answers(rows, since, until)
     _, live = section("live.html", overview=found)
     return page("overview.html", live=live, days=chart if days else None)
 
@@ -84,6 +86,10 @@ async def read_overview(tx: Transaction, site: Site) -> views.Overview:
         frozen=frozen if frozen and frozen.value == "on" else None,
         schedule=site.schedule,
     )
+
+
+def _midnight(now: datetime) -> datetime:
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 async def _running(tx: Transaction, cycle: Cycle | None) -> views.RunningCycle | None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,11 @@ from feedback.web import charts
 from feedback.web.charts import Chart
 
 STYLE = (Path(charts.__file__).parent / "static" / "understudy.css").read_text()
+SINCE = datetime(2026, 1, 20, tzinfo=UTC)
 ALL = [
     charts.loss_curve([(1, 2.0), (2, 1.0)], 10),
     charts.evidence_bars([("better", 3e9, 20.0), ("worse", 1e-30, None)]),
-    charts.daily_answers([("2026-03-01", 5, 2, 1)]),
+    charts.daily_answers([("2026-03-01", 5, 2, 1)], SINCE, SINCE + timedelta(days=42)),
     charts.counts_by_day("Failures by day", [("2026-03-01", 5)]),
     charts.named_bars("Rejected", [("twin", 5)], unit="rows"),
     charts.duel([("facts", 0.9, None)]),
