@@ -1,0 +1,163 @@
+"""Whatever is killed during a cycle: it completes, and every question gets exactly one answer."""
+
+import asyncio
+import os
+import random
+import signal
+from collections import Counter
+
+import psutil
+import pytest
+from sqlalchemy import text
+
+from feedback.domain.cycle import CycleOptions, CycleOutcome, CycleState
+from feedback.samples import load_company
+from retrain.cycle.job_folder import JobFolder
+from tests.acceptance.crowd import Crowd
+from tests.acceptance.running import LIMIT_S, Running, running_stack
+from tests.acceptance.seeds import TEAM, seed_corrections
+from tests.waiting import until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+CYCLE = {
+    "UNDERSTUDY_RETRAIN__LABEL_GATE": "40",
+    "UNDERSTUDY_RETRAIN__MIN_FINE_TUNE_FAILURES": "20",
+    # So short a run without rehearsal cannot pass the gates: the cycle ends there.
+    "UNDERSTUDY_RETRAIN__MAX_STEPS": "20",
+    "UNDERSTUDY_RETRAIN__REPLAY_SHARE": "0",
+    "UNDERSTUDY_MODEL__MAX_TOKENS": "32",
+}
+
+
+async def test_every_process_is_killed_during_a_cycle() -> None:
+    async with running_stack(CYCLE) as running:
+        company = load_company()
+        async with running.store.begin() as tx:
+            seeded = await seed_corrections(
+                tx, company, intents=12, wordings=15, at=running.clock.now()
+            )
+            await tx.cycles.request("test", CycleOptions(), running.clock.now())
+        crowd = Crowd(people=running.people, rng=random.Random(5))
+        enough = asyncio.Event()
+        asking = asyncio.create_task(crowd.keep_asking(enough))
+        try:
+            await kill_one_after_another(running, crowd)
+            cycle = await running.until_state(CycleState.DONE, limit_s=2 * LIMIT_S)
+        finally:
+            enough.set()
+            await asking
+        assert cycle.outcome is CycleOutcome.STOPPED, cycle.reason
+        await all_answered(running)
+        await exactly_one_answer_each(running, crowd, seeded)
+
+
+async def kill_one_after_another(running: Running, crowd: Crowd) -> None:
+    """The order follows the cycle; while a job trains, everything around it is killed."""
+    await running.until_state(CycleState.MINING, CycleState.WEIGHING)
+    running.kill("scheduler")
+    cycle = await running.until_state(CycleState.TRAINING)
+    job = JobFolder(running.stack.settings.state_dir / "runs" / f"run-{cycle.id}")
+    await until(lambda: bool(job.reports()), LIMIT_S)
+    kill_job(running, "retrain.training")
+
+    await with_questions_in_flight(running, crowd)
+    running.kill("bot")
+    await until(job.running, LIMIT_S)
+    running.kill("scheduler")  # the job goes on and is found again
+    await with_questions_in_flight(running, crowd)
+    running.kill(running.model_server())
+    await crowd.burst(3)
+    running.kill("sandbox")
+
+    await running.until_state(CycleState.EVALUATING)
+    await until(lambda: JobFolder(job.path / "evaluation").running(), LIMIT_S)
+    kill_job(running, "retrain.evals")
+    await with_questions_in_flight(running, crowd)
+    await running.kill_database()
+
+
+async def with_questions_in_flight(running: Running, crowd: Crowd) -> None:
+    """Returns while a worker of the bot has at least two questions in hand."""
+
+    async def in_flight() -> bool:
+        async with running.store.begin() as tx:
+            leased = await tx.connection.scalar(
+                text("select count(*) from inbox where state = 'leased'")
+            )
+        return int(leased or 0) >= 2
+
+    async def asked() -> bool:
+        await crowd.burst(4)
+        try:
+            await until(in_flight, 5.0)
+        except TimeoutError:
+            return False
+        return True
+
+    await until(asked, LIMIT_S)
+
+
+def kill_job(running: Running, module: str) -> None:
+    folder = str(running.stack.settings.state_dir)
+    killed = []
+    for process in psutil.process_iter():
+        command = _command(process)
+        if module in command and any(part.startswith(folder) for part in command):
+            os.kill(process.pid, signal.SIGKILL)
+            killed.append(process.pid)
+    assert killed, f"no {module} runs"
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
+
+
+async def all_answered(running: Running) -> None:
+    async def idle() -> bool:
+        running.stack.supervisor.require_alive()
+        if (await running.people.deliveries())["pending"]:
+            return False
+        async with running.store.begin() as tx:
+            return await tx.inbox.open_count() == 0
+
+    await until(idle, LIMIT_S)
+
+
+async def exactly_one_answer_each(running: Running, crowd: Crowd, seeded: int) -> None:
+    threads = await crowd.threads()
+    wrong = [
+        (thread.questions[0].text, len(thread.questions), [a.text for a in thread.answers])
+        for thread in threads
+        if len(thread.questions) != len(thread.answers) or thread.unfinished
+    ]
+    assert wrong == []
+    asked = {(q.channel, q.ts) for thread in threads for q in thread.questions}
+    shown = {(a.channel, a.ts) for thread in threads for a in thread.answers}
+    assert len(asked) >= 30, "too few questions to prove anything"
+    assert min(crowd.places[place] for place in ("channel", "direct", "thread")) > 0
+
+    async with running.store.begin() as tx:
+        rows = (
+            await tx.connection.execute(
+                text(
+                    "select channel, question_ts, answer_ts, state from interactions"
+                    " where team = :team and id not like 's-%'"
+                ),
+                {"team": TEAM},
+            )
+        ).all()
+        stuck = await tx.connection.scalar(
+            text("select count(*) from inbox where state not in ('done')")
+        )
+        assert await tx.audit.verify() > 0
+        labels = await tx.records.label_progress()
+    assert Counter(row.state for row in rows) == {"posted": len(rows)}
+    assert {(row.channel, row.question_ts) for row in rows} == asked
+    assert {(row.channel, row.answer_ts) for row in rows} == shown
+    assert len(rows) == len(asked)
+    assert stuck == 0
+    assert labels == seeded
