@@ -5,7 +5,7 @@ The script `charts.js` adds sizes and fonts. Every chart's numbers stand beside 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, timedelta
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -139,18 +139,17 @@ def evidence_bars(rows: Sequence[tuple[str, float, float | None]]) -> Chart:
     )
 
 
-def daily_answers(
-    rows: Sequence[tuple[str, int, int, int]], since: datetime, until: datetime
-) -> Chart:
+def daily_answers(rows: Sequence[tuple[str, int, int, int]], since: date, until: date) -> Chart:
     """Answers a day, and what people thought of them.
 
     Args:
         rows: Day as ISO date, answers, thumbs up, thumbs down.
-        since: Where the axis begins, so that a few days are not drawn as if they were many.
-        until: Where it ends.
+        since: First day of the axis, so that a few days are not drawn as if they were many.
+        until: Its last day.
     """
-    span = [1000 * since.timestamp(), 1000 * until.timestamp()]
-    days = [{"day": day, "answers": answers} for day, answers, _, _ in rows]
+    span = [since + timedelta(days=day) for day in range((until - since).days + 1)]
+    known = {day: answers for day, answers, _, _ in rows}
+    days = [{"day": d.isoformat(), "answers": known.get(d.isoformat(), 0)} for d in span]
     opinions = [
         {"day": day, "what": what, "count": count}
         for day, _, up, down in rows
@@ -165,7 +164,7 @@ def daily_answers(
                     "data": {"values": days},
                     "mark": {"type": "bar", "color": "var(--line)", "cornerRadiusEnd": 2},
                     "encoding": {
-                        "x": {**_BY_DAY, "scale": {"domain": span}},
+                        "x": _BY_DAY,
                         "y": {"field": "answers", "type": "quantitative", "title": "answers"},
                         "tooltip": [{"field": "day"}, {"field": "answers"}],
                     },

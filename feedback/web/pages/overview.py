@@ -17,20 +17,20 @@ from feedback.web.views import overview as views
 from feedback.web.views.experiment import ExperimentView, experiment_view
 
 router = APIRouter()
-_DAYS_SHOWN = timedelta(days=42)
+_DAYS_SHOWN = timedelta(days=41)
 _FROZEN = "frozen"
 
 
 @router.get("/")
 async def overview(site: Annotated[Site, Depends(site_of)]) -> Response:
     """The page."""
-    until = _midnight(site.clock.now()) + timedelta(days=1)
-    since = until - _DAYS_SHOWN
+    today = _midnight(site.clock.now())
+    since = today - _DAYS_SHOWN
     async with site.store.begin() as tx:
         found = await read_overview(tx, site)
         days = await tx.overview.daily(since)
     rows = [(d.day.isoformat(), d.answers, d.up, d.down) for d in days]
-    chart = daily_answers(rows, since, until)
+    chart = daily_answers(rows, since.date(), today.date())
     _, live = section("live.html", overview=found)
     return page("overview.html", live=live, days=chart if days else None)
 

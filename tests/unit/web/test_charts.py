@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,11 +11,11 @@ from feedback.web import charts
 from feedback.web.charts import Chart
 
 STYLE = (Path(charts.__file__).parent / "static" / "understudy.css").read_text()
-SINCE = datetime(2026, 1, 20, tzinfo=UTC)
+SINCE = date(2026, 1, 20)
 ALL = [
     charts.loss_curve([(1, 2.0), (2, 1.0)], 10),
     charts.evidence_bars([("better", 3e9, 20.0), ("worse", 1e-30, None)]),
-    charts.daily_answers([("2026-03-01", 5, 2, 1)], SINCE, SINCE + timedelta(days=42)),
+    charts.daily_answers([("2026-03-01", 5, 2, 1)], SINCE, SINCE + timedelta(days=41)),
     charts.counts_by_day("Failures by day", [("2026-03-01", 5)]),
     charts.named_bars("Rejected", [("twin", 5)], unit="rows"),
     charts.duel([("facts", 0.9, None)]),
@@ -47,3 +47,11 @@ def test_evidence_beyond_the_scale_is_drawn_at_its_edge_and_told_exactly() -> No
     assert shown == [charts.CEILING, charts.FLOOR]
     assert sides == ["reached", "against"]
     assert [row[1] for row in chart.rows] == ["3e+09", "1e-30"]
+
+
+def test_a_few_days_are_drawn_on_the_whole_span() -> None:
+    chart = charts.daily_answers([("2026-01-21", 5, 2, 1)], SINCE, SINCE + timedelta(days=2))
+    bars, lines = (layer["data"]["values"] for layer in chart.spec["layer"])
+    assert [bar["answers"] for bar in bars] == [0, 5, 0]
+    assert {line["day"] for line in lines} == {"2026-01-21"}
+    assert len(chart.rows) == 1
