@@ -101,10 +101,11 @@ class SqlExperiments:
             }
             for stage in await self.stages(trial.id)
         ]
-        rows += await self._assigned(trial)
+        assigned = await self._assigned(trial)
         answers = await self._answers(trial)
-        rows += [row for answer in answers for row in _answer_events(answer, trial.slow_ms)]
-        rows += await self._opinions(trial)
+        effects = [row for answer in answers for row in _answer_events(answer, trial.slow_ms)]
+        effects += await self._opinions(trial)
+        rows += [*assigned, *_after_assignment(effects, assigned)]
         rows.sort(key=lambda row: (row["ts"], _RANK.get(row["type"], 5), row["id"]))
         first = {
             "id": f"experiment:{trial.id}",
@@ -203,6 +204,18 @@ class SqlExperiments:
         )
         rows = await self._connection.execute(statement)
         return {row["arm"]: row["count"] for row in rows.mappings()}
+
+
+def _after_assignment(
+    effects: list[dict[str, Any]], assigned: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Moves what happened in a thread to its assignment, where it claims to be earlier.
+
+    A thread is assigned at its message's time, which is Slack's clock; answers and opinions are
+    stored by ours, which may be behind. An answer before its own thread would not be counted.
+    """
+    began = {row["thread"]: row["ts"] for row in assigned}
+    return [{**row, "ts": max(row["ts"], began.get(row["thread"], row["ts"]))} for row in effects]
 
 
 def _answer_events(answer: RowMapping, slow_ms: float | None) -> list[dict[str, Any]]:
