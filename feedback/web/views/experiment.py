@@ -81,8 +81,9 @@ class ExperimentView:
 
     Attributes:
         waiting: Gate and sentence for everything that stands before a promotion.
-        response: Share of answered threads that were rated, champion and challenger.
-        lift: Estimate and its bounds; None before any evidence.
+        response: Share of answered threads that were rated, champion and challenger; None while
+            an arm has no answered thread.
+        lift: Estimate and its bounds; None while nothing is ruled out.
         latest_end: When it times out at the latest; None without a plan or after the end.
     """
 
@@ -229,7 +230,7 @@ def _counts(row: Mapping[str, Any]) -> tuple[CountView, ...]:
 
 def _response(row: Mapping[str, Any]) -> tuple[float, float] | None:
     arms = [row.get(arm, {}) for arm in ("champion", "challenger")]
-    if not all(arm.get("delivered") for arm in arms):
+    if not all(0 <= arm.get("rated", 0) <= arm.get("delivered", 0) > 0 for arm in arms):
         return None
     first, second = (arm.get("rated", 0) / arm["delivered"] for arm in arms)
     return first, second
@@ -237,6 +238,6 @@ def _response(row: Mapping[str, Any]) -> tuple[float, float] | None:
 
 def _lift(row: Mapping[str, Any]) -> tuple[float, float, float] | None:
     lift = row.get("lift")
-    if not lift:
+    if not lift or (lift["low"] <= -1 and lift["high"] >= 1):
         return None
     return float(lift["estimate"]), float(lift["low"]), float(lift["high"])

@@ -205,6 +205,15 @@ def test_how_often_people_rate_needs_answers_in_both_arms() -> None:
     assert view.response == (0.4, 0.2)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "shown"), [(-1.0, 1.0, False), (-1.0, 0.9, True), (0.05, 0.3, True)]
+)
+def test_a_lift_is_told_when_anything_is_ruled_out(low: float, high: float, shown: bool) -> None:
+    lift = {"lift": {"estimate": 1.26, "low": low, "high": high}}
+    view = experiment_view(replace(TRIAL, evidence={"evidence": lift}), (), NOW)
+    assert (view.lift is not None) is shown
+
+
 def test_gates_that_were_not_measured_stay_out_of_the_chart() -> None:
     measured = {"gate": "facts", "status": "pass", "champion": 0.9, "challenger": 0.9, "n": 30}
     unknown = {"gate": "on_brand", "status": "cannot_tell", "n": 0, "reason": "r", "champion": None}
