@@ -218,17 +218,6 @@ def _after_assignment(
     return [{**row, "ts": max(row["ts"], began.get(row["thread"], row["ts"]))} for row in effects]
 
 
-def _never_before_assignment(rows: list[dict[str, Any]], began: dict[str, float]) -> None:
-    """Moves what happened to a thread to its assignment at the earliest.
-
-    A thread begins at Slack's time and is answered at ours: two clocks, and a difference of some
-    milliseconds must not make an answer come before its question.
-    """
-    for row in rows:
-        if "thread" in row:
-            row["ts"] = max(row["ts"], began.get(row["thread"], row["ts"]))
-
-
 def _answer_events(answer: RowMapping, slow_ms: float | None) -> list[dict[str, Any]]:
     """What one interaction row tells the experiment: delivered or not, and its flags."""
     base = {"thread": answer["thread_key"], "answer": answer["id"]}
