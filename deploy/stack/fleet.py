@@ -68,6 +68,7 @@ class ModelFleet:
                 DeploymentState.ACTIVE,
                 DeploymentState.DRAINING,
             )
+        await self._stop_unwanted({_name(row) for row in rows})
         for row in rows:
             if row.url is not None and row.pid is None:
                 continue  # somebody else runs that one
@@ -75,6 +76,12 @@ class ModelFleet:
                 await self._drain(row)
             else:
                 await self._keep(row, rows, client)
+
+    async def _stop_unwanted(self, wanted: set[str]) -> None:
+        """A server that was not proven gets no traffic and must not hold its port."""
+        for name in self._supervisor.names():
+            if name.startswith(_PREFIX) and name not in wanted:
+                await self._supervisor.stop(name, grace_s=30.0)
 
     async def _keep(
         self, row: Deployment, rows: list[Deployment], client: httpx.AsyncClient
@@ -85,9 +92,9 @@ class ModelFleet:
         if row.state is not DeploymentState.DESIRED:
             return
         url = f"http://127.0.0.1:{_port_of(process)}"
-        if process.exit_code == 2:
+        if self._supervisor.gave_up(_name(row)):
             await self._fail(row, process)
-        elif await _healthy(client, url):
+        elif await is_healthy(client, url):
             async with self._store.begin() as tx:
                 await tx.deployments.update(
                     row.id,
@@ -148,7 +155,8 @@ def _port_of(process: ManagedProcess) -> int:
     return int(command[command.index("--port") + 1])
 
 
-async def _healthy(client: httpx.AsyncClient, url: str) -> bool:
+async def is_healthy(client: httpx.AsyncClient, url: str) -> bool:
+    """Returns whether a model server answers that it is ready."""
     try:
         return (await client.get(f"{url}/health")).status_code == 200
     except httpx.HTTPError:

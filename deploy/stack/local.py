@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from deploy.stack.fleet import ModelFleet
+from deploy.stack.fleet import ModelFleet, is_healthy
 from deploy.stack.processes import ProcessSpec, Supervisor, understudy
 from deploy.wiring import make_clock, open_store
 from feedback.clock import Clock
@@ -44,22 +44,25 @@ class LocalStack:
     database_url: str
 
     async def model_url(self, timeout_s: float = 180.0) -> str:
-        """Returns the active model server's URL, once it is proven.
+        """Returns the active model server's URL, once it is proven and answers.
 
         Raises:
             TimedOutError: When there is none in time.
             ConfigurationError: When a process keeps dying.
         """
-        for _ in range(int(timeout_s / 0.3)):
-            self.supervisor.require_alive()
-            async with self.store.begin() as tx:
-                active = await tx.deployments.active()
-                failed = await tx.deployments.in_states(DeploymentState.FAILED)
-            if active is not None and active.url is not None:
-                return active.url
-            if failed:
-                raise ConfigurationError(f"the model server cannot start: {failed[-1].error}")
-            await asyncio.sleep(0.3)
+        async with httpx.AsyncClient(timeout=2.0) as client:
+            for _ in range(int(timeout_s / 0.3)):
+                self.supervisor.require_alive()
+                async with self.store.begin() as tx:
+                    active = await tx.deployments.active()
+                    failed = await tx.deployments.in_states(DeploymentState.FAILED)
+                # When the stack was started again, the proven server has to come up first.
+                if active is not None and active.url is not None:
+                    if await is_healthy(client, active.url):
+                        return active.url
+                elif failed:
+                    raise ConfigurationError(f"the model server cannot start: {failed[-1].error}")
+                await asyncio.sleep(0.3)
         raise TimedOutError(
             f"no model server became active in {timeout_s:.0f} s; see "
             f"{self.settings.state_dir / 'logs'}"

@@ -123,6 +123,10 @@ class Supervisor:
         """Returns a watched process by name."""
         return self._processes.get(name)
 
+    def gave_up(self, name: str) -> bool:
+        """Returns whether a process died too often, or in a way that would only repeat."""
+        return self._deaths.get(name, 0) >= self._give_up_after
+
     def names(self) -> list[str]:
         """Returns the names of the watched processes."""
         return list(self._processes)
@@ -150,7 +154,7 @@ class Supervisor:
         """
         for name, deaths in self._deaths.items():
             process = self._processes.get(name)
-            if process is None or deaths < self._give_up_after:
+            if process is None or not self.gave_up(name):
                 continue
             if process.exit_code == _CONFIGURATION_ERROR:
                 raise ConfigurationError(process.tail(1).removeprefix("understudy: "))
@@ -162,7 +166,7 @@ class Supervisor:
         while True:
             await asyncio.sleep(self._poll_s)
             for name, process in list(self._processes.items()):
-                if process.running or self._deaths[name] >= self._give_up_after:
+                if process.running or self.gave_up(name):
                     continue
                 # The same start would fail the same way.
                 fatal = process.exit_code == _CONFIGURATION_ERROR

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from feedback.domain.cycle import CycleOptions, CycleOutcome, CycleState
 from feedback.samples import load_company
-from retrain.cycle.job_folder import JobFolder
+from retrain.jobs.folder import JobFolder
 from tests.acceptance.crowd import Crowd
 from tests.acceptance.running import LIMIT_S, Running, running_stack
 from tests.acceptance.seeds import TEAM, seed_corrections
