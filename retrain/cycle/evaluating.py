@@ -12,12 +12,13 @@ from feedback.domain.cycle import Cycle, CycleOutcome, StepResult
 from feedback.domain.learning import Adapter, AdapterState
 from feedback.errors import NotFoundError
 from feedback.store.unit_of_work import Store
-from retrain.cycle.job_folder import JobFolder, write_atomically
 from retrain.evals.evaluation import Evaluation
 from retrain.evals.spec import EvaluationSpec
 from retrain.gates.decide import decide
 from retrain.gates.policy import GatePolicy
 from retrain.gates.report import GateReport
+from retrain.jobs.files import write_atomically
+from retrain.jobs.folder import JobFolder
 from retrain.publishing.identity import file_sha256
 from retrain.publishing.lint import WEIGHTS
 from retrain.report_card import render_html, report_card

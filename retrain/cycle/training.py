@@ -10,7 +10,7 @@ from feedback.domain.cycle import Cycle, StepResult
 from feedback.domain.learning import RunState, TrainingRun
 from feedback.errors import PermanentError
 from feedback.store.unit_of_work import Store
-from retrain.cycle.job_folder import JobFolder
+from retrain.jobs.folder import JobFolder
 from retrain.training.process import training_command, training_environment
 from retrain.training.spec import QloraRecipe, TrainingResult, TrainingSpec
 

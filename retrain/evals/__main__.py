@@ -6,16 +6,14 @@ candidate answer the probes that later prove a server) beside the spec and, as t
 """
 
 import argparse
-import json
-import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from feedback.errors import InvalidInputError, UnderstudyError
+from feedback.errors import UnderstudyError
 from retrain.evals.job import run_evaluation
 from retrain.evals.spec import EvaluationSpec
+from retrain.jobs.files import read_spec, report_failure, write_json
 from retrain.publishing.signing import sign_adapter
 
 
@@ -26,18 +24,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     spec_path: Path = parser.parse_args(arguments).spec
     folder = spec_path.parent
     try:
-        spec = _read(spec_path)
+        spec = EvaluationSpec.from_row(read_spec(spec_path))
         pair = run_evaluation(spec)
         signature = sign_adapter(spec.base_dir, spec.candidate_dir, threads=spec.threads)
     except UnderstudyError as exc:
-        print(str(exc), file=sys.stderr)  # noqa: T201  (the log of the job)
-        if folder.is_dir():
-            _write(folder / "error.json", {"error": str(exc), "kind": type(exc).__name__})
+        report_failure(folder, exc)
         return 2
     for name, evaluation in (("champion", pair.champion), ("candidate", pair.candidate)):
-        _write(folder / f"{name}.json", evaluation.to_row())
-    _write(folder / "signature.json", signature.to_json())
-    _write(
+        write_json(folder / f"{name}.json", evaluation.to_row())
+    write_json(folder / "signature.json", signature.to_json())
+    write_json(
         folder / "result.json",
         {
             name: {metric: found.value for metric, found in evaluation.metrics.items()}
@@ -45,22 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         },
     )
     return 0
-
-
-def _read(path: Path) -> EvaluationSpec:
-    try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
-        raise InvalidInputError(f"cannot read the evaluation spec {path}: {exc}") from exc
-    if not isinstance(row, dict):
-        raise InvalidInputError(f"{path} holds no JSON object")
-    return EvaluationSpec.from_row(row)
-
-
-def _write(path: Path, row: Mapping[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(row) + "\n", encoding="utf-8")
-    temporary.replace(path)
 
 
 if __name__ == "__main__":

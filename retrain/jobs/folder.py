@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from feedback.errors import ConfigurationError, PermanentError
+from retrain.jobs.files import write_atomically, write_json
 
 # Children of this process, so that finished ones are reaped: a job may outlive the object that
 # started it, and its successor in another process only looks at the lock.
@@ -101,7 +102,7 @@ class JobFolder:
             starts = self._count_start()
             spec_path = self.path / "spec.json"
             if not spec_path.exists():
-                write_atomically(spec_path, json.dumps(spec, indent=2))
+                write_json(spec_path, spec)
             descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT)
         except OSError as exc:
             raise ConfigurationError(
@@ -153,10 +154,3 @@ class JobFolder:
         except FileNotFoundError:
             return None
         return content if isinstance(content, dict) else {"error": f"{name} is no JSON object"}
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a file so that a reader, or a kill, never meets half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
-    temporary.replace(path)

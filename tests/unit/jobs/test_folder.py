@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from feedback.errors import PermanentError
-from retrain.cycle.job_folder import JobFolder
+from retrain.jobs.folder import JobFolder
 
 FINISH = "import json,sys,pathlib; p=pathlib.Path(sys.argv[-1]).parent; "
 WRITE = FINISH + "(p/'result.json').write_text(json.dumps({'n': 1}))"
