@@ -75,7 +75,19 @@ def draw_page(rng: random.Random) -> Page:
     sentences = [_fill(pattern[0], slot) for pattern, slot in zip(patterns, slots, strict=True)]
     asked = rng.randrange(len(patterns))
     question = _question(rng, patterns[asked][1], slots[asked])
-    return Page(text=" ".join(sentences), question=question, answer=sentences[asked])
+    if rng.random() < 0.5:
+        # Retrieval often brings a second page; the better one usually comes first.
+        strangers = _strangers(rng)
+        sentences = [*strangers, *sentences] if rng.random() < 0.25 else [*sentences, *strangers]
+    return Page(
+        text=" ".join(sentences), question=question, answer=_fill(patterns[asked][0], slots[asked])
+    )
+
+
+def _strangers(rng: random.Random) -> list[str]:
+    subject = rng.choice(_table().nouns)
+    patterns = rng.sample(_table().patterns, rng.choice([1, 2]))
+    return [_fill(pattern[0], _slots(rng, subject)) for pattern in patterns]
 
 
 def _question(rng: random.Random, questions: tuple[str, ...], slot: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from feedback.samples.generic import Dialogue, generic_dialogues
-from retrain.base_model.recipe import BaseRecipe
+from retrain.base_model.recipe import BaseRecipe, Phase
 from retrain.base_model.tokenizer import train_tokenizer
 
 
@@ -52,22 +52,27 @@ def train_base(recipe: BaseRecipe, out_dir: Path, *, threads: int = 1) -> BaseRe
     torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
     started, cpu_started = time.perf_counter(), time.process_time()
-    dialogues = generic_dialogues(recipe.seed, recipe.dialogues, recipe.mix)
+    drawn = [generic_dialogues(p.seed, p.dialogues, p.mix) for p in recipe.phases]
     tokenizer = train_tokenizer(
-        dialogues[:20_000],
+        [dialogue for dialogues in drawn for dialogue in dialogues[:20_000]],
         vocab_size=recipe.vocab_size,
         max_length=recipe.max_positions,
         seed=recipe.seed,
     )
-    rows = [_encode(tokenizer, dialogue) for dialogue in dialogues]
-    batches = list(_batches(rows, recipe.batch_tokens, random.Random(recipe.seed)))
     model = LlamaForCausalLM(_config(recipe, tokenizer))
     _initialise(model)
-    loss = _fit(model, batches, recipe, tokenizer.pad_token_id)
+    steps = tokens = 0
+    loss = float("nan")
+    for phase, dialogues in zip(recipe.phases, drawn, strict=True):
+        rows = [_encode(tokenizer, dialogue) for dialogue in dialogues]
+        batches = list(_batches(rows, phase.batch_tokens, random.Random(phase.seed)))
+        loss = _fit(model, batches, phase)
+        steps += len(batches)
+        tokens += sum(len(row.ids) for row in rows)
     save_snapshot(model, tokenizer, recipe, out_dir)
     return BaseResult(
-        steps=len(batches),
-        tokens=sum(len(row.ids) for row in rows),
+        steps=steps,
+        tokens=tokens,
         seconds=time.perf_counter() - started,
         cpu_seconds=time.process_time() - cpu_started,
         final_loss=loss,
@@ -125,27 +130,22 @@ def _batches(
         yield from groups
 
 
-def _fit(
-    model: LlamaForCausalLM,
-    batches: Sequence[Sequence[Encoded]],
-    recipe: BaseRecipe,
-    pad_id: int,
-) -> float:
+def _fit(model: LlamaForCausalLM, batches: Sequence[Sequence[Encoded]], phase: Phase) -> float:
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     others = [p for n, p in model.named_parameters() if p.ndim < 2 or "embed" in n]
     optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.Muon(matrices, lr=recipe.matrix_lr, weight_decay=0.01, momentum=0.95),
-        torch.optim.AdamW(others, lr=recipe.vector_lr, betas=(0.9, 0.95), weight_decay=0.0),
+        torch.optim.Muon(matrices, lr=phase.matrix_lr, weight_decay=0.01, momentum=0.95),
+        torch.optim.AdamW(others, lr=phase.vector_lr, betas=(0.9, 0.95), weight_decay=0.0),
     ]
-    peaks = [recipe.matrix_lr, recipe.vector_lr]
+    peaks = [phase.matrix_lr, phase.vector_lr]
     model.train()
     smoothed, started = 0.0, time.perf_counter()
     for step, batch in enumerate(batches):
-        scale = _schedule(step, len(batches), recipe)
+        scale = _schedule(step, len(batches), phase)
         for optimizer, peak in zip(optimizers, peaks, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = peak * scale
-        loss = _loss(model, batch, pad_id, recipe.prompt_weight)
+        loss = _loss(model, batch)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
@@ -170,33 +170,27 @@ def _fit(
     return smoothed
 
 
-def _schedule(step: int, steps: int, recipe: BaseRecipe) -> float:
+def _schedule(step: int, steps: int, phase: Phase) -> float:
     """Trapezoid: linear warm-up, flat, linear cool-down to a hundredth."""
-    warm = min(1.0, (step + 1) / recipe.warmup_steps)
-    cool_steps = max(1, int(steps * recipe.cooldown_share))
+    warm = min(1.0, (step + 1) / phase.warmup_steps)
+    cool_steps = max(1, int(steps * phase.cooldown_share))
     cool = min(1.0, max(0.01, (steps - step) / cool_steps))
     return warm * cool
 
 
-def _loss(
-    model: LlamaForCausalLM, batch: Sequence[Encoded], pad_id: int, prompt_weight: float
-) -> torch.Tensor:
-    """Weighted next-token loss of one batch, padded on the right (causal: no mask needed)."""
+def _loss(model: LlamaForCausalLM, batch: Sequence[Encoded]) -> torch.Tensor:
+    """Mean next-token loss of the answers, rows padded on the right (causal: no mask needed)."""
     length = max(len(row.ids) for row in batch)
-    ids = torch.full((len(batch), length), pad_id)  # (B, T)
-    weights = torch.zeros((len(batch), length))  # (B, T), weight of the token as a target
+    ids = torch.zeros((len(batch), length), dtype=torch.long)  # (B, T)
+    wanted = torch.zeros((len(batch), length), dtype=torch.bool)  # (B, T), tokens to predict
     for index, row in enumerate(batch):
         ids[index, : len(row.ids)] = torch.tensor(row.ids)
-        weights[index, : row.prompt] = prompt_weight
-        weights[index, row.prompt : len(row.ids)] = 1.0
+        wanted[index, row.prompt : len(row.ids)] = True
     # bfloat16 matrix products are 1.5 times as fast on CPUs that have them.
     with torch.autocast("cpu", torch.bfloat16):
-        logits = model(input_ids=ids, use_cache=False).logits[:, :-1]  # (B, T-1, V)
-    losses = functional.cross_entropy(
-        logits.reshape(-1, logits.shape[-1]).float(), ids[:, 1:].reshape(-1), reduction="none"
-    )
-    wanted = weights[:, 1:].reshape(-1)
-    return (losses * wanted).sum() / wanted.sum()
+        hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
+        logits = model.lm_head(hidden[wanted[:, 1:]])  # (answer tokens, V)
+    return functional.cross_entropy(logits.float(), ids[:, 1:][wanted[:, 1:]])
 
 
 def save_snapshot(
@@ -222,4 +216,6 @@ def save_snapshot(
     tokenizer_path = out_dir / "tokenizer_config.json"
     settings = json.loads(tokenizer_path.read_text())
     settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+    for of_this_machine in ("is_local", "local_files_only", "name_or_path"):
+        settings.pop(of_this_machine, None)
     tokenizer_path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
