@@ -65,6 +65,8 @@ async def _run(settings: Settings) -> None:
         try:
             await service.run()
         finally:
+            if leadership.leading:
+                await asyncio.to_thread(retraining.stop_jobs)
             await embedder.aclose()
             await leadership.release()
 

@@ -14,6 +14,11 @@ class Leadership:
         self._engine = engine
         self._connection: AsyncConnection | None = None
 
+    @property
+    def leading(self) -> bool:
+        """Whether this process led when it last looked."""
+        return self._connection is not None
+
     async def hold(self) -> bool:
         """Takes the lock, or checks that it is still held.
 

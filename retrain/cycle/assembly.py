@@ -29,6 +29,7 @@ from retrain.dataset.privacy import leftover_check
 from retrain.dataset.rows import ReplayRow
 from retrain.experiments.policy import ExperimentPolicy
 from retrain.gates.policy import Demand, GatePolicy
+from retrain.jobs.folder import JobFolder
 from retrain.publishing.prover import AdapterProver
 from retrain.scheduling.schedule import CycleSchedule
 from retrain.training.spec import QloraRecipe, production_recipe
@@ -38,10 +39,20 @@ _REPLAY_SEED = 20_260_105
 
 @dataclass(frozen=True, kw_only=True)
 class Retraining:
-    """What the scheduler process runs."""
+    """What the scheduler process runs.
+
+    Attributes:
+        runs: Folder of the training runs and evaluations.
+    """
 
     runner: CycleRunner
     publisher: Publisher
+    runs: Path
+
+    def stop_jobs(self) -> None:
+        """Ends the processes that train or evaluate; the next scheduler starts them again."""
+        for lock in self.runs.rglob("lock"):
+            JobFolder(lock.parent).stop()
 
 
 def base_folder(settings: Settings) -> Path:
@@ -145,12 +156,14 @@ def assemble(
         CycleState.EVALUATING: EvaluatingStep(store, clock, setup),
         CycleState.GATING: GatingStep(store, clock, setup, gate_policy_for(settings)),
         CycleState.PUBLISHING: PublishingStep(store, publisher),
-        CycleState.EXPERIMENTING: ExperimentingStep(store, clock, experiment),
+        CycleState.EXPERIMENTING: ExperimentingStep(
+            store, clock, experiment, slow_floor_ms=settings.experiment.slow_floor_s * 1000
+        ),
         CycleState.PROMOTING: PromotingStep(store, clock),
     }  # fmt: skip
     schedule = CycleSchedule(settings.retrain.schedule)
     runner = CycleRunner(store, clock, schedule, steps, settings.slack.operators_channel)
-    return Retraining(runner=runner, publisher=publisher)
+    return Retraining(runner=runner, publisher=publisher, runs=runs)
 
 
 def _dataset_policy(settings: Settings) -> DatasetPolicy:

@@ -2,9 +2,11 @@
 
 The process inherits an exclusively locked file: while anything holds the lock it is running, and
 the kernel frees the lock when it dies. So a scheduler that was itself killed and restarted knows
-whether to wait, to start the job again (it resumes by itself), or to read the result.
+whether to wait, to start the job again (it resumes by itself), or to read the result. One that is
+told to stop takes the job with it, so that nobody finds a process that belongs to nothing.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -12,6 +14,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from feedback.errors import ConfigurationError, PermanentError
 from retrain.jobs.files import write_atomically, write_json
@@ -129,10 +133,28 @@ class JobFolder:
                     pass_fds=(descriptor,),
                 )
             _CHILDREN.append(child)
+            write_atomically(self.path / "pid", str(child.pid))
         except BlockingIOError:
             return  # somebody else started it between our look and now
         finally:
             os.close(descriptor)
+
+    def stop(self, grace_s: float = 5.0) -> None:
+        """Ends the job's process if it runs, whoever started it; a later start goes on."""
+        if not self.running():
+            return
+        with contextlib.suppress(OSError, ValueError, psutil.Error):
+            process = psutil.Process(int((self.path / "pid").read_text()))
+            if str(self.path / "spec.json") not in process.cmdline():
+                return  # whoever started it was killed before it could say which one it is
+            process.terminate()
+            try:
+                process.wait(grace_s)
+            except psutil.TimeoutExpired:
+                process.kill()
+                process.wait(grace_s)
+            # It was told to: that is no death to be counted.
+            write_atomically(self.path / "starts", str(self._starts() - 1))
 
     def log_tail(self, lines: int = 5) -> str:
         """Returns the end of the process's output."""
@@ -143,10 +165,13 @@ class JobFolder:
         return " | ".join(text.splitlines()[-lines:])
 
     def _count_start(self) -> int:
-        path = self.path / "starts"
-        count = int(path.read_text()) + 1 if path.exists() else 1
-        write_atomically(path, str(count))
+        count = self._starts() + 1
+        write_atomically(self.path / "starts", str(count))
         return count
+
+    def _starts(self) -> int:
+        path = self.path / "starts"
+        return int(path.read_text()) if path.exists() else 0
 
     def _read(self, name: str) -> Mapping[str, Any] | None:
         try:

@@ -42,7 +42,6 @@ Path(sys.argv[3]).write_text(json.dumps(signature))
 
 async def train_small_adapter(folder: Path) -> Path:
     """Trains a few steps on a few corrections and signs the result; returns the run's folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in _rows()))
     spec = TrainingSpec(
         dataset_dir=folder,

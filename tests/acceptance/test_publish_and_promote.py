@@ -3,6 +3,7 @@
 The tests share one stack and one trained adapter, registered anew by each; they run in this order.
 """
 
+import asyncio
 import random
 import sys
 from collections.abc import AsyncIterator
@@ -41,7 +42,9 @@ async def running() -> AsyncIterator[Running]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def trained(running: Running) -> Path:
-    return await train_small_adapter(running.stack.settings.state_dir / "trained" / "run")
+    folder: Path = running.stack.settings.state_dir / "trained" / "run"
+    await asyncio.to_thread(folder.mkdir, parents=True)
+    return await train_small_adapter(folder)
 
 
 async def test_a_swapped_file_never_gets_traffic(running: Running, trained: Path) -> None:

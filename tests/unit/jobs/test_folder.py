@@ -70,3 +70,22 @@ def test_a_half_written_progress_line_is_skipped(tmp_path: Path) -> None:
     (tmp_path / "progress.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"st')
     assert JobFolder(tmp_path).progress() == {"step": 2}
     assert JobFolder(tmp_path / "none").progress() == {}
+
+
+def test_a_job_that_is_told_to_stop_ends_and_can_go_on(tmp_path: Path) -> None:
+    job = JobFolder(tmp_path / "job", max_starts=1)
+    job.start([sys.executable, "-c", WAIT], {}, {})
+    JobFolder(tmp_path / "job").stop()
+    assert not job.running()
+    job.stop()
+    job.start([sys.executable, "-c", WRITE], {}, {})
+    _until(lambda: job.result() == {"n": 1})
+
+
+def test_a_job_that_finished_meanwhile_is_not_run_again(tmp_path: Path) -> None:
+    job = JobFolder(tmp_path / "job")
+    job.start([sys.executable, "-c", WRITE], {}, {})
+    _until(lambda: not job.running())
+    job.start([sys.executable, "-c", "raise SystemExit('again')"], {}, {})
+    assert not job.running()
+    assert job.log_tail() == ""
