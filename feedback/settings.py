@@ -130,6 +130,9 @@ class ExperimentSettings(_Group):
 
     profile: Literal["default", "low_traffic"] = "default"
     """Constants of the experiment; `low_traffic` below about 100 threads a day."""
+    slow_floor_s: float = Field(default=5.0, ge=0)
+    """Answers within this many seconds never count as slow. Above it, slower than 95 % of the
+    champion's answers before the experiment is slow."""
 
 
 class WebSettings(_Group):

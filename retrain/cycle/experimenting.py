@@ -22,10 +22,22 @@ from retrain.experiments.ramp import RampState, first_stage, next_stage
 class ExperimentingStep:
     """Starts the experiment of a cycle, moves its ramp, and ends it when the engine says so."""
 
-    def __init__(self, store: Store, clock: Clock, policy: ExperimentPolicy) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, policy: ExperimentPolicy, *, slow_floor_ms: float
+    ) -> None:
+        """Creates the step.
+
+        Args:
+            store: The record.
+            clock: Real or simulated time.
+            policy: Constants of every experiment it starts.
+            slow_floor_ms: No answer faster than this counts as slow, however brief (and so fast)
+                the champion's own answers are.
+        """
         self._store = store
         self._clock = clock
         self._policy = policy
+        self._slow_floor_ms = slow_floor_ms
 
     async def __call__(self, cycle: Cycle) -> StepResult:
         """Takes one look at the experiment."""
@@ -57,6 +69,7 @@ class ExperimentingStep:
         champion, _ = await tx.adapters.champion()
         now = self._clock.now()
         first = first_stage(self._policy)
+        p95 = await tx.experiments.champion_latency_p95()
         trial = Trial(
             id=f"e-{cycle.id}",
             cycle_id=cycle.id,
@@ -64,7 +77,7 @@ class ExperimentingStep:
             champion_id=champion.id if champion else None,
             salt=secrets.token_hex(16),
             policy={"profile": self._policy.profile},
-            slow_ms=await tx.experiments.champion_latency_p95(),
+            slow_ms=max(p95, self._slow_floor_ms) if p95 is not None else None,
             state=first.stage,
             stage=first.stage,
             share=first.share,
