@@ -167,9 +167,8 @@ class Answering:
         pending = prepared.interaction
         turn = await self._router.turn(prepared.thread, pending.asker, at=pending.asked_at)
         found = await self._search(pending.question, turn)
-        passages = [hit.text for hit in found.hits] if found.answerable else []
         messages = build_messages(
-            pending.question, passages, prepared.history, self._settings.prompt
+            pending.question, found.passages, prepared.history, self._settings.prompt
         )
         generation, adapter, error = await self._generate(turn, messages, on_text)
         interaction = replace(
@@ -188,7 +187,7 @@ class Answering:
             error=error,
             answered_at=self._clock.now(),
         )
-        hidden = interaction.abstained or not found.answerable
+        hidden = interaction.abstained or not found.passages
         return Answered(interaction=interaction, sources=() if hidden else sources_of(found.hits))
 
     def _judged(self, pending: Interaction, found: SearchResult, text: str) -> Interaction:
@@ -205,9 +204,9 @@ class Answering:
                 Retrieved(doc_id=hit.doc_id, score=hit.score, chunk_id=hit.chunk_id)
                 for hit in found.hits
             ),
-            answerable=found.answerable,
+            with_context=bool(found.passages),
             abstained=abstained,
-            grounded=quality.grounded if found.answerable else None,
+            grounded=quality.grounded if found.passages else None,
             on_brand=quality.on_brand,
         )
 

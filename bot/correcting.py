@@ -265,7 +265,7 @@ def _source(proposal: Proposal) -> CorrectionSource:
 
 async def _passages(tx: Transaction, interaction: Interaction) -> tuple[str, ...]:
     """Returns what stood in the prompt of the answer, so that training sees the same."""
-    if not interaction.answerable:
+    if not interaction.with_context:
         return ()
     return await tx.corrections.passages([hit.chunk_id for hit in interaction.retrieved])
 

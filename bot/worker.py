@@ -40,7 +40,7 @@ class WorkerSettings:
     name: str
     workers: int = 8
     lease_s: float = 120.0
-    max_attempts: int = 5
+    max_attempts: int = 7
     poll_s: float = 1.0
     grace_s: float = 20.0
 

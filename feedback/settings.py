@@ -74,8 +74,8 @@ class BotSettings(_Group):
     """Questions answered at once by one process."""
     lease_s: float = Field(default=120.0, gt=1)
     """Seconds after which another worker may take over a question."""
-    max_attempts: int = Field(default=5, ge=1)
-    """Tries before a question is given up with an apology."""
+    max_attempts: int = Field(default=7, ge=1)
+    """Tries before a question is given up with an apology: seven are about a minute."""
     retrieve: int = Field(default=4, ge=0, le=20)
     """Chunks looked up for a question."""
     context_words: int = Field(default=40, ge=0, le=4000)

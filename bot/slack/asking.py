@@ -120,7 +120,7 @@ class Asking:
         return closed
 
     async def _stored(self, interaction: Interaction) -> Answered:
-        if interaction.abstained or not interaction.answerable:
+        if interaction.abstained or not interaction.with_context:
             return Answered(interaction=interaction)
         docs = list(dict.fromkeys(hit.doc_id for hit in interaction.retrieved))[:3]
         async with self._store.begin() as tx:

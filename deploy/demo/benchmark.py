@@ -42,12 +42,11 @@ async def held_out_questions(
         for intent in company.intents:
             for number, question in enumerate(intent.questions(Split.HELDOUT)[:per_intent]):
                 found = await search.search(question, retrieve)
-                passages = tuple(hit.text for hit in found.hits) if found.answerable else ()
                 rows.append(
                     HeldOutRow(
                         row=TrainingRow(
                             id=f"{intent.id}:{number}",
-                            messages=tuple(build_messages(question, passages, policy=policy)),
+                            messages=tuple(build_messages(question, found.passages, policy=policy)),
                             completion=intent.gold_answer,
                             source=Source.CORRECTION,
                             interaction_ids=(),
@@ -56,7 +55,7 @@ async def held_out_questions(
                         question=question,
                         bot_answer="",
                         facts=intent.keys,
-                        sources=(company.document(intent.doc_id).text, *passages),
+                        sources=(company.document(intent.doc_id).text, *found.passages),
                     )
                 )
     return rows

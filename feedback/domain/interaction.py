@@ -220,7 +220,7 @@ class Interaction:
         thread_key: `team:channel:thread_ts`.
         question: Redacted.
         answer: As posted; None while pending or when generation failed for good.
-        answerable: The retrieved passages were good enough to stand in the prompt.
+        with_context: The retrieved passages came near enough to stand in the prompt.
         share: Challenger share in force when the thread was assigned; None without an experiment.
         error: Our error class name when the answer failed.
         answer_ts: Slack's timestamp of the post; set early when a stream has begun.
@@ -240,7 +240,7 @@ class Interaction:
     answered_at: datetime | None = None
     prompt_version: str = ""
     retrieved: tuple[Retrieved, ...] = ()
-    answerable: bool = False
+    with_context: bool = False
     base_model: str = ""
     adapter_id: str | None = None
     adapter_sha256: str | None = None

@@ -432,7 +432,7 @@ def upgrade() -> None:
         sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("prompt_version", sa.Text(), server_default="", nullable=False),
         sa.Column("retrieved", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("answerable", sa.Boolean(), server_default="false", nullable=False),
+        sa.Column("with_context", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("base_model", sa.Text(), server_default="", nullable=False),
         sa.Column("adapter_id", sa.Text(), nullable=True),
         sa.Column("adapter_sha256", sa.Text(), nullable=True),

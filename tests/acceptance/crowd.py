@@ -10,7 +10,11 @@ from bot.sandbox.client import SandboxClient, SandboxMessage
 from deploy.demo.cast import Cast, demo_cast
 from feedback.errors import UnavailableError
 from feedback.samples import Company, load_company
+from feedback.store.unit_of_work import Store
+from tests.waiting import until
 
+LIMIT_S = 150.0
+"""A process of ours takes seconds to come back on a quiet machine, and much more on a busy one."""
 _PAUSE_S = 1.5
 
 
@@ -26,6 +30,11 @@ class Thread:
     questions: tuple[SandboxMessage, ...]
     answers: tuple[SandboxMessage, ...]
     unfinished: int
+
+    @property
+    def fair(self) -> bool:
+        """Whether every question has its answer and none has two."""
+        return len(self.questions) == len(self.answers) and not self.unfinished
 
 
 @dataclass(kw_only=True)
@@ -101,3 +110,15 @@ class Crowd:
                         )
                     )
         return found
+
+
+async def all_answered(people: SandboxClient, store: Store) -> None:
+    """Returns once nothing is on its way to the bot and nothing is being worked on."""
+
+    async def idle() -> bool:
+        if (await people.deliveries())["pending"]:
+            return False
+        async with store.begin() as tx:
+            return await tx.inbox.open_count() == 0
+
+    await until(idle, LIMIT_S)

@@ -7,7 +7,7 @@ import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,10 +27,8 @@ from feedback.serving.embed import HttpEmbedder
 from feedback.settings import load_settings
 from feedback.store.cycles import SCHEDULER_LOOKED_AT
 from feedback.store.unit_of_work import Store
+from tests.acceptance.crowd import LIMIT_S
 from tests.waiting import until
-
-LIMIT_S = 150.0
-"""A process of ours takes ten seconds to come back on a quiet machine, and much more on a busy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,9 +107,11 @@ class Running:
         return found[-1]
 
 
-@asynccontextmanager
-async def running_stack(extra: Mapping[str, str]) -> AsyncIterator[Running]:
-    """Starts a stack with the company's documents on free ports; leaves no process behind."""
+@contextlib.contextmanager
+def stack_environment(
+    extra: Mapping[str, str],
+) -> Iterator[tuple[Path, FileClock, dict[str, str]]]:
+    """Makes a state folder, a simulated clock and settings on free ports; leaves no process."""
     # The socket's path must stay short, so no pytest folder.
     folder = Path(tempfile.mkdtemp(prefix="ua-", dir="/tmp"))
     clock = FileClock(folder / "clock")
@@ -130,11 +130,23 @@ async def running_stack(extra: Mapping[str, str]) -> AsyncIterator[Running]:
         "UNDERSTUDY_BOT__LEASE_S": "5",
         **extra,
     }
-    company = load_company()
     try:
+        yield folder, clock, environment
+    finally:
+        for process in psutil.process_iter():
+            if _belongs(process, folder):
+                process.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def running_stack(extra: Mapping[str, str]) -> AsyncIterator[Running]:
+    """Starts a stack with the company's documents; fails when it leaves a process behind."""
+    with stack_environment(extra) as (folder, clock, environment):
         async with local_stack(load_settings(environment), overrides=environment) as stack:
             embedder = HttpEmbedder(await stack.model_url(LIMIT_S))
-            await sync_documents(stack.store, embedder, clock, str(company.documents_path))
+            documents = str(load_company().documents_path)
+            await sync_documents(stack.store, embedder, clock, documents)
             await embedder.aclose()
             assert stack.sandbox_url is not None
             async with SandboxClient(stack.sandbox_url) as people:
@@ -142,11 +154,6 @@ async def running_stack(extra: Mapping[str, str]) -> AsyncIterator[Running]:
                 yield Running(stack=stack, clock=clock, people=people, environment=environment)
         left = processes_of(folder)
         assert left == [], f"still running after the stack was closed: {left}"
-    finally:
-        for process in psutil.process_iter():
-            if _belongs(process, folder):
-                process.kill()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def processes_of(folder: Path) -> list[str]:

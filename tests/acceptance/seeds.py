@@ -61,7 +61,7 @@ class _Seed:
             "question": self.question,
             "answer": self.answer,
             "retrieved": [{"doc_id": self.intent.doc_id, "score": 0.9, "chunk_id": "c"}],
-            "answerable": True,
+            "with_context": True,
         }
 
     def vote(self) -> Row:

@@ -21,7 +21,8 @@ from feedback.domain.interaction import Arm, Interaction
 from feedback.domain.learning import Adapter, AdapterState, Deployment, DeploymentState
 from feedback.domain.trial import Trial
 from tests.acceptance.adapters import register, swap_weights, train_small_adapter
-from tests.acceptance.running import LIMIT_S, Running, run_command, running_stack
+from tests.acceptance.crowd import LIMIT_S
+from tests.acceptance.running import Running, run_command, running_stack
 from tests.acceptance.seeds import TEAM, seed_day
 from tests.waiting import until
 

@@ -35,7 +35,7 @@ interactions = Table(
     moment("answered_at", nullable=True),
     Column("prompt_version", Text, nullable=False, server_default=""),
     Column("retrieved", JSONB, nullable=False),
-    Column("answerable", Boolean, nullable=False, server_default="false"),
+    Column("with_context", Boolean, nullable=False, server_default="false"),
     Column("base_model", Text, nullable=False, server_default=""),
     Column("adapter_id", Text),
     Column("adapter_sha256", Text),

@@ -92,7 +92,7 @@ def _checks(item: Interaction) -> tuple[tuple[str, str], ...]:
     on_brand = "not scored" if item.on_brand is None else f"{item.on_brand:.2f}"
     return (
         ("State", plain(item.state)),
-        ("Documents answer it", "yes" if item.answerable else "no"),
+        ("Documents stood in the prompt", "yes" if item.with_context else "no"),
         ("Handed to people", "yes" if item.abstained else "no"),
         ("Grounded in the passages", grounded),
         ("On brand (0 to 1)", on_brand),

@@ -46,7 +46,7 @@ async def test_everything_about_the_answer_is_recorded(workplace: Workplace) -> 
     assert interaction.question == "How do I export a report?"
     assert interaction.answer == ANSWER
     assert interaction.retrieved[0].chunk_id == "export-1"
-    assert interaction.answerable
+    assert interaction.with_context
     assert interaction.grounded is True
     assert interaction.on_brand is not None
     assert interaction.prompt_version

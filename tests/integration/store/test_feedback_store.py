@@ -80,7 +80,7 @@ async def test_everything_of_an_answer_is_read_back(store: Store) -> None:
     answered = replace(
         pending, state=InteractionState.ANSWERED, answer="So.", answered_at=NOW,
         prompt_version="1", retrieved=(Retrieved(doc_id="d", score=0.5, chunk_id="d1"),),
-        answerable=True, base_model="b", adapter_id="a", adapter_sha256="s", template_sha256="t",
+        with_context=True, base_model="b", adapter_id="a", adapter_sha256="s", template_sha256="t",
         experiment_id="e", arm=Arm.CHALLENGER, share=0.2, salt="x", grounded=True, on_brand=0.9,
         latency_ms=12.5, prompt_tokens=7, completion_tokens=3,
     )  # fmt: skip

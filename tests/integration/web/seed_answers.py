@@ -134,7 +134,7 @@ def _interaction(name: str, at: datetime) -> dict[str, Any]:
             {"doc_id": "login-code", "score": 0.81, "chunk_id": "k1"},
             {"doc_id": "gone", "score": 0.12, "chunk_id": "k9"},
         ],
-        "answerable": True,
+        "with_context": True,
         "base_model": "understudy/tiny-base",
         "grounded": False,
         "on_brand": 0.31,
