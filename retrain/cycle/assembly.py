@@ -81,7 +81,8 @@ def gate_policy_for(settings: Settings) -> GatePolicy:
     """
     if settings.model.base != PACKAGED_BASE:
         return GatePolicy()
-    policy = GatePolicy().with_margins({"facts": 0.1, "arithmetic": 0.1, "refusal": 0.1})
+    margins = dict.fromkeys(("facts", "arithmetic", "refusal", "grounded"), 0.1)
+    policy = GatePolicy().with_margins(margins)
     rules = tuple(
         replace(rule, ceiling=0.75) if rule.demand is Demand.IMPROVE else rule
         for rule in policy.rules
