@@ -12,22 +12,26 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from feedback.errors import TrainingFailedError
 from retrain.training.progress import Progress, ProgressSink
 
-_GRACE_STEPS = 20
+_GRACE_STEPS = 9
 _GROWTH = 2.0
 
 
 class Monitor(TrainerCallback):
-    """Reports progress and stops a run whose loss is not a number or has doubled.
+    """Reports progress and stops a run whose loss is not a number, has doubled, or is a guess's.
 
     Attributes:
         losses: `(step, loss)` of every log of this process.
         tokens: Tokens trained on in this process.
     """
 
-    def __init__(self, *, sink: ProgressSink, lengths: Sequence[int], batch_size: int) -> None:
+    def __init__(
+        self, *, sink: ProgressSink, lengths: Sequence[int], batch_size: int, vocab_size: int
+    ) -> None:
         self._sink = sink
         self._lengths = lengths
         self._batch_size = batch_size
+        # A model that guesses evenly has this loss; a tuned one is far below.
+        self._guessing = 0.95 * math.log(vocab_size)
         self._started = time.perf_counter()
         self._first_step = 0
         self.losses: list[tuple[int, float]] = []
@@ -100,6 +104,11 @@ class Monitor(TrainerCallback):
             raise TrainingFailedError(
                 f"the loss became {loss} at step {step}; lower the learning rate or look for "
                 "broken rows"
+            )
+        if step > _GRACE_STEPS and loss > self._guessing:
+            raise TrainingFailedError(
+                f"the loss is {loss:.2f} at step {step}, no better than guessing; lower the "
+                "learning rate"
             )
         first = self.losses[0][1] if self.losses else loss
         if step > _GRACE_STEPS and loss > _GROWTH * max(first, 1.0):

@@ -70,8 +70,12 @@ def train_adapter(spec: TrainingSpec, sink: ProgressSink | None = None) -> Train
     checkpoint = _resume_point(spec)
     run = _build(spec, rows)
     monitor = Monitor(
-        sink=sink or NoProgress(), lengths=run.lengths, batch_size=_rows_per_step(spec.recipe)
+        sink=sink or NoProgress(),
+        lengths=run.lengths,
+        batch_size=_rows_per_step(spec.recipe),
+        vocab_size=run.trainer.model.config.vocab_size,
     )
+    run.trainer.remove_callback(transformers.PrinterCallback)
     run.trainer.add_callback(monitor)
     run.trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     monitor.require_finite(run.trainer.model)
