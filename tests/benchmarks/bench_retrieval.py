@@ -130,25 +130,26 @@ class Bench:
             "resync_embedded_chunks": again.embedded_chunks,
         }
 
-    async def rankings(self, questions: Sequence[str], share: float) -> list[Ranking]:
-        """Returns documents, best first, for a weight of the vector leg (0: BM25, 1: vectors)."""
+    async def rankings(
+        self, questions: Sequence[str], shares: Sequence[float]
+    ) -> dict[float, list[Ranking]]:
+        """Returns documents, best first, by weight of the vector leg (0: BM25, 1: vectors)."""
         owner = {c.chunk.chunk_id: c.chunk.doc_id for c in await self.repository.live_chunks()}
         state = await self.repository.state()
         assert state is not None
         search = KnowledgeSearch(self.repository, self.embedder)
-        ranked = []
+        ranked: dict[float, list[Ranking]] = {share: [] for share in shares}
         for question in questions:
             asked = essence(question)
             weights = await search.weights(asked, state)
             vector = (await self.embedder.embed([asked]))[0]
             scored = await search.scored(weights, vector, Scope(at=datetime.now(UTC)))
-            fused = fuse(
-                {chunk: pair[0] for chunk, pair in scored.items()},
-                {chunk: pair[1] for chunk, pair in scored.items()},
-                vector_share=share,
-            )
-            order = sorted(fused, key=lambda chunk: (-fused[chunk], chunk))
-            ranked.append(list(dict.fromkeys(owner[chunk] for chunk in order)))
+            lexical = {chunk: pair[0] for chunk, pair in scored.items()}
+            cosine = {chunk: pair[1] for chunk, pair in scored.items()}
+            for share in shares:
+                fused = fuse(lexical, cosine, vector_share=share)
+                order = sorted(fused, key=lambda chunk: (-fused[chunk], chunk))
+                ranked[share].append(list(dict.fromkeys(owner[chunk] for chunk in order)))
         return ranked
 
     async def answerable(self, questions: Sequence[str]) -> float:
@@ -237,10 +238,8 @@ async def tuning(bench: Bench, asked: Sequence[Row]) -> dict[str, Any]:
     """Scores every weight of the vector leg."""
     questions = [row["question"] for row in asked]
     gold = [row["gold_doc_id"] for row in asked]
-    return {
-        f"share {tenth / 10}": score(await bench.rankings(questions, tenth / 10), gold)
-        for tenth in range(11)
-    }
+    ranked = await bench.rankings(questions, [tenth / 10 for tenth in range(11)])
+    return {f"share {share}": score(ranking, gold) for share, ranking in ranked.items()}
 
 
 async def relevance(bench: Bench, asked: Sequence[Row], far: Sequence[str]) -> dict[str, Any]:
@@ -248,9 +247,8 @@ async def relevance(bench: Bench, asked: Sequence[Row], far: Sequence[str]) -> d
     questions = [row["question"] for row in asked]
     gold = [row["gold_doc_id"] for row in asked]
     legs = {"fulltext": 0.0, "vector": 1.0, "hybrid": SearchPolicy().vector_share}
-    report: dict[str, Any] = {
-        name: score(await bench.rankings(questions, share), gold) for name, share in legs.items()
-    }
+    ranked = await bench.rankings(questions, list(legs.values()))
+    report: dict[str, Any] = {name: score(ranked[share], gold) for name, share in legs.items()}
     report["embed_ms"] = round(float(np.median(bench.embedder.seconds)) * 1000, 1)
     report["questions"] = len(questions)
     report["answerable"] = {
