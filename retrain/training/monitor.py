@@ -12,7 +12,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from feedback.errors import TrainingFailedError
 from retrain.training.progress import Progress, ProgressSink
 
-_GRACE_STEPS = 9
+# Small batches jump about while the rate is at its peak; a run that is lost stays lost.
+_GRACE_STEPS = 30
 _GROWTH = 2.0
 
 
@@ -60,7 +61,7 @@ class Monitor(TrainerCallback):
         if not logs or "loss" not in logs:
             return
         step, loss = int(state.global_step), float(logs["loss"])
-        self._require_healthy(step, loss)
+        self._require_healthy(step, loss, int(state.max_steps))
         self.losses.append((step, loss))
         seconds = max(time.perf_counter() - self._started, 1e-9)
         done = step - self._first_step
@@ -99,19 +100,20 @@ class Monitor(TrainerCallback):
                     "learning rate"
                 )
 
-    def _require_healthy(self, step: int, loss: float) -> None:
+    def _require_healthy(self, step: int, loss: float, steps: int) -> None:
+        settled = step > min(_GRACE_STEPS, steps // 3)
         if not math.isfinite(loss):
             raise TrainingFailedError(
                 f"the loss became {loss} at step {step}; lower the learning rate or look for "
                 "broken rows"
             )
-        if step > _GRACE_STEPS and loss > self._guessing:
+        if settled and loss > self._guessing:
             raise TrainingFailedError(
                 f"the loss is {loss:.2f} at step {step}, no better than guessing; lower the "
                 "learning rate"
             )
         first = self.losses[0][1] if self.losses else loss
-        if step > _GRACE_STEPS and loss > _GROWTH * max(first, 1.0):
+        if settled and loss > _GROWTH * max(first, 1.0):
             raise TrainingFailedError(
                 f"the loss grew from {first:.2f} to {loss:.2f} at step {step}; lower the learning "
                 "rate"
