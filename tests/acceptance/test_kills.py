@@ -6,6 +6,7 @@ import random
 import signal
 from collections import Counter
 
+import httpx
 import psutil
 import pytest
 from sqlalchemy import text
@@ -51,18 +52,22 @@ async def test_every_process_is_killed_during_a_cycle() -> None:
         assert cycle.outcome is CycleOutcome.STOPPED, cycle.reason
         await all_answered(running.people, running.store)
         await exactly_one_answer_each(running, crowd, seeded)
+        async with httpx.AsyncClient() as browser:
+            page = await browser.get(f"{running.stack.web_url}/readyz")
+        assert page.status_code == 200, page.text
 
 
 async def kill_one_after_another(running: Running, crowd: Crowd) -> None:
     """First what the cycle needs in each of its states, then what the questions need."""
     await running.until_state(CycleState.MINING)
     running.kill("scheduler")
+    running.kill("web")
 
     cycle = await running.until_state(CycleState.TRAINING)
     job = JobFolder(running.stack.settings.state_dir / "runs" / f"run-{cycle.id}")
     await until(lambda: bool(job.reports()), LIMIT_S)
     kill_job(running, "retrain.training")
-    await until(job.running, LIMIT_S)
+    await until(lambda: starts(job) == 2 and job.running(), LIMIT_S)
     running.kill("scheduler")  # the job goes on and is found again
     await with_questions_in_flight(running, crowd)
     running.kill("bot")
@@ -77,6 +82,11 @@ async def kill_one_after_another(running: Running, crowd: Crowd) -> None:
     running.kill(running.model_server())
     await with_questions_in_flight(running, crowd)
     running.kill("sandbox")
+    assert starts(job) == 2, "the job was started again although it ran"
+
+
+def starts(job: JobFolder) -> int:
+    return int((job.path / "starts").read_text())
 
 
 async def with_questions_in_flight(running: Running, crowd: Crowd) -> None:
