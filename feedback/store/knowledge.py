@@ -37,7 +37,7 @@ _LOCK = 7_202_611
 _BATCH = 500
 """Rows of one insert."""
 
-_EXACT_LIMIT = 20_000
+_EXACT_LIMIT = 5_000
 """Up to this many chunks the nearest vectors are found exactly, without the index."""
 
 

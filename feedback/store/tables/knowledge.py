@@ -51,7 +51,7 @@ chunks = Table(
     moment("indexed_at"),
     moment("removed_at", nullable=True),
     UniqueConstraint("number"),
-    # Used from about 20,000 chunks on; smaller sets are searched exactly.
+    # Used from 5,000 chunks on; smaller sets are searched exactly.
     Index(
         "ix_chunks_embedding",
         "embedding",
