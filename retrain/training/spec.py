@@ -39,8 +39,8 @@ class QloraRecipe:
     dropout: float = 0.0
     learning_rate: float = 3e-3
     weight_decay: float = 0.0
-    epochs: int = 5
-    batch_size: int = 8
+    epochs: int = 6
+    batch_size: int = 16
     accumulation: int = 1
     warmup_steps: int = 10
     max_grad_norm: float = 1.0
