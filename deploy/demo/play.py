@@ -12,7 +12,7 @@ from deploy.demo.benchmark import held_out_questions, write_benchmark
 from deploy.demo.cast import demo_cast
 from deploy.demo.people import People
 from deploy.demo.report import DemoReport
-from deploy.demo.script import Scale
+from deploy.demo.script import SCHEDULE, Scale
 from deploy.demo.stage import Stage
 from deploy.demo.story import Story
 from deploy.stack.documents import sync_documents
@@ -47,6 +47,7 @@ async def perform(
     benchmark = settings.state_dir / "benchmark.jsonl"
     overrides = {
         "UNDERSTUDY_RETRAIN__TICK_S": "0.5",
+        "UNDERSTUDY_RETRAIN__SCHEDULE": SCHEDULE,
         "UNDERSTUDY_RETRAIN__LABEL_GATE": str(scale.label_gate),
         "UNDERSTUDY_RETRAIN__BENCHMARK": str(benchmark),
         "UNDERSTUDY_EXPERIMENT__PROFILE": "low_traffic",

@@ -20,6 +20,9 @@ from feedback.samples import (
 START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 """The Monday on which the demo begins."""
 
+SCHEDULE = "0 3 11 * *"
+"""The first Sunday night, and not again while the experiment runs: one cycle by schedule."""
+
 
 class Place(StrEnum):
     """Where somebody asks."""

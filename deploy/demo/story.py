@@ -79,7 +79,7 @@ class Story:
         """Sunday night: the schedule starts a cycle by itself."""
         self._day += 7 - (self._day % 7)
         self._clock.set(moment(self._day, -20.5))  # Sunday 03:30
-        cycle = await self._watch(lambda: self._latest(1), until=CycleState.EXPERIMENTING)
+        cycle = await self._watch(self._first, until=CycleState.EXPERIMENTING)
         if cycle.outcome is not None:
             raise PermanentError(
                 f"the first cycle ended as {cycle.outcome} ({cycle.gate}): {cycle.reason}"
@@ -128,13 +128,15 @@ class Story:
             approved = await self._people.approve_all(len(sums), careless)
             bar.say(f"{approved} approved without a look")
         async with self._stack.store.begin() as tx:
-            await tx.cycles.request(
+            request_id = await tx.cycles.request(
                 self._cast.operator,
                 CycleOptions(disabled_cleaners=("arithmetic",)),
                 self._clock.now(),
             )
         self._clock.set(moment(self._day, 20))
-        cycle = await self._watch(lambda: self._latest(2), until=CycleState.EXPERIMENTING)
+        cycle = await self._watch(
+            lambda: self._requested(request_id), until=CycleState.EXPERIMENTING
+        )
         if cycle.outcome is not CycleOutcome.STOPPED:
             raise PermanentError(f"the poisoned cycle was not stopped: {cycle}")
         return cycle
@@ -169,11 +171,17 @@ class Story:
             f"{tally.approved} approved, {tally.rejected} rejected"
         )
 
-    async def _latest(self, number: int) -> Cycle | None:
-        """Returns the `number`-th cycle of the play, once it exists."""
+    async def _first(self) -> Cycle | None:
+        """Returns the play's first cycle, once the schedule has started it."""
         async with self._stack.store.begin() as tx:
             cycles = await tx.cycles.latest()
-        return cycles[len(cycles) - number] if len(cycles) >= number else None
+        return cycles[-1] if cycles else None
+
+    async def _requested(self, request_id: int) -> Cycle | None:
+        """Returns the cycle that serves a request, once it runs."""
+        async with self._stack.store.begin() as tx:
+            cycle_id = await tx.cycles.request_cycle(request_id)
+            return await tx.cycles.get(cycle_id) if cycle_id else None
 
     async def _watch(
         self, find: Callable[[], Awaitable[Cycle | None]], *, until: CycleState
