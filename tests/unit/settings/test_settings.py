@@ -68,4 +68,4 @@ def test_secrets_are_masked() -> None:
 def test_settings_are_frozen(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path)
     with pytest.raises(ValueError, match="frozen"):
-        settings.state_dir = Path("/elsewhere")
+        settings.state_dir = Path("/elsewhere")  # type: ignore[misc]
