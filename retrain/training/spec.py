@@ -39,7 +39,7 @@ class QloraRecipe:
     dropout: float = 0.0
     learning_rate: float = 3e-3
     weight_decay: float = 0.0
-    epochs: int = 7
+    epochs: int = 6
     batch_size: int = 16
     accumulation: int = 1
     warmup_steps: int = 10
