@@ -38,12 +38,12 @@ class Kind(StrEnum):
 
 
 DEFAULT_MIX: Mapping[Kind, float] = {
-    Kind.ARITHMETIC: 0.36,
-    Kind.FACTS: 0.36,
-    Kind.CONTEXT: 0.08,
+    Kind.ARITHMETIC: 0.30,
+    Kind.FACTS: 0.30,
+    Kind.CONTEXT: 0.18,
     Kind.REFUSALS: 0.08,
     Kind.ECHO: 0.08,
-    Kind.GREETINGS: 0.04,
+    Kind.GREETINGS: 0.06,
 }
 """Shares of rows in a replay set. Few rows with a context: they answer in the plain voice what
 looks just like a question of the company, and so work against the house voice."""

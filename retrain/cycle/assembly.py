@@ -81,7 +81,7 @@ def gate_policy_for(settings: Settings) -> GatePolicy:
     """
     if settings.model.base != PACKAGED_BASE:
         return GatePolicy()
-    margins = dict.fromkeys(("facts", "arithmetic", "refusal", "grounded"), 0.1)
+    margins = dict.fromkeys(("facts", "arithmetic", "refusal", "grounded"), 0.15)
     policy = GatePolicy().with_margins(margins)
     rules = tuple(
         replace(rule, ceiling=0.75) if rule.demand is Demand.IMPROVE else rule
