@@ -47,9 +47,10 @@ async def process(port: int, state_dir: Path) -> AsyncIterator[asyncio.subproces
     try:
         yield running
     finally:
-        # A test may have killed it already, and it may not be reaped yet.
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(running.pid, signal.SIGKILL)
+        if running.returncode is None:
+            # A test may have killed it already, and asyncio may not have heard of it yet.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(running.pid, signal.SIGKILL)
         await running.wait()
 
 
