@@ -12,9 +12,13 @@ import pytest
 from feedback.errors import PermanentError
 from retrain.jobs.folder import JobFolder
 
-FINISH = "import json,sys,pathlib; p=pathlib.Path(sys.argv[-1]).parent; "
-WRITE = FINISH + "(p/'result.json').write_text(json.dumps({'n': 1}))"
-FAIL = FINISH + "(p/'error.json').write_text(json.dumps({'error': 'loss is nan at step 3'}))"
+# As a job has to: whoever looks meanwhile sees no file or the whole one.
+FINISH = (
+    "import json,sys,pathlib; p=pathlib.Path(sys.argv[-1]).parent; "
+    "save=lambda n,c: ((p/'new').write_text(json.dumps(c)), (p/'new').replace(p/n)); "
+)
+WRITE = FINISH + "save('result.json', {'n': 1})"
+FAIL = FINISH + "save('error.json', {'error': 'loss is nan at step 3'})"
 WAIT = "import time; time.sleep(60)"
 
 
