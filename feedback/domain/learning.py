@@ -14,6 +14,7 @@ class DatasetVersion:
 
     Attributes:
         labels: Distinct, clean, human-approved examples: what the label gate counts.
+        forgotten_rows: Rows of people who were forgotten after it was built.
     """
 
     id: str
@@ -24,6 +25,7 @@ class DatasetVersion:
     rejected_rows: int
     manifest: Mapping[str, Any]
     created_at: datetime
+    forgotten_rows: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

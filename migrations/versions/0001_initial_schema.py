@@ -55,6 +55,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("team", "channel", name=op.f("pk_channels")),
     )
     op.create_table(
+        "confirmations",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("act", sa.Text(), nullable=False),
+        sa.Column("shown", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_confirmations")),
+    )
+    op.create_table(
         "corrections",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("interaction_id", sa.Text(), nullable=True),
@@ -124,6 +138,7 @@ def upgrade() -> None:
         sa.Column("holdout_rows", sa.Integer(), nullable=False),
         sa.Column("rejected_rows", sa.Integer(), nullable=False),
         sa.Column("manifest", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("forgotten_rows", sa.Integer(), server_default="0", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dataset_versions")),
     )
@@ -269,6 +284,7 @@ def upgrade() -> None:
         sa.Column("role", sa.Text(), server_default="agent", nullable=False),
         sa.Column("is_bot", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("consented", sa.Boolean(), server_default="false", nullable=False),
+        sa.Column("forgotten_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("team", "user_id", name=op.f("pk_people")),
     )
@@ -644,9 +660,40 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("experiment_id", "seq", name=op.f("pk_experiment_stages")),
     )
+    op.create_table(
+        "promotion_requests",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("experiment_id", sa.Text(), nullable=False),
+        sa.Column("champion_version", sa.Integer(), nullable=False),
+        sa.Column("requested_by", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["experiment_id"],
+            ["experiments.id"],
+            name=op.f("fk_promotion_requests_experiment_id_experiments"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_promotion_requests")),
+    )
+    op.create_index(
+        "uq_promotion_requests_open",
+        "promotion_requests",
+        ["experiment_id"],
+        unique=True,
+        postgresql_where=sa.text("done_at is null"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_index(
+        "uq_promotion_requests_open",
+        table_name="promotion_requests",
+        postgresql_where=sa.text("done_at is null"),
+    )
+    op.drop_table("promotion_requests")
     op.drop_table("experiment_stages")
     op.drop_table("assignments")
     op.drop_index(op.f("ix_experiments_state"), table_name="experiments")
@@ -727,6 +774,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_corrections_state"), table_name="corrections")
     op.drop_index(op.f("ix_corrections_interaction_id"), table_name="corrections")
     op.drop_table("corrections")
+    op.drop_table("confirmations")
     op.drop_table("channels")
     op.drop_index(op.f("ix_audit_subject"), table_name="audit")
     op.drop_table("audit")

@@ -16,6 +16,8 @@ dataset_versions = Table(
     Column("holdout_rows", Integer, nullable=False),
     Column("rejected_rows", Integer, nullable=False),
     Column("manifest", JSONB, nullable=False),
+    # Rows of people who were forgotten since; their text is still in the version's files.
+    Column("forgotten_rows", Integer, nullable=False, server_default="0"),
     moment("created_at"),
 )
 

@@ -1,6 +1,17 @@
 """Cycles, requests for them, the audit trail, and APScheduler's own table."""
 
-from sqlalchemy import BigInteger, Column, Float, Identity, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+)
 from sqlalchemy import text as sql_text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import Unicode
@@ -65,6 +76,47 @@ switches = Table(
     Column("value", Text, nullable=False),
     Column("set_by", Text, nullable=False),
     moment("set_at"),
+)
+
+# A promotion asked for by hand: the scheduler carries it out or refuses it, and says so.
+promotion_requests = Table(
+    "promotion_requests",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column(
+        "experiment_id",
+        ForeignKey("experiments.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    # Version of the champion pointer that the person had seen.
+    Column("champion_version", Integer, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    moment("created_at"),
+    moment("done_at", nullable=True),
+    Column("outcome", Text),
+    Index(
+        "uq_promotion_requests_open",
+        "experiment_id",
+        unique=True,
+        postgresql_where=sql_text("done_at is null"),
+    ),
+)
+
+# What an operator was shown before acting. Used once, by the same person, before it expires.
+confirmations = Table(
+    "confirmations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("act", Text, nullable=False),
+    Column("shown", JSONB, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    moment("asked_at"),
+    moment("expires_at"),
+    moment("decided_at", nullable=True),
+    Column("outcome", Text),
 )
 
 # The shape APScheduler 3.11 creates by itself; listed so that `alembic check` stays clean.

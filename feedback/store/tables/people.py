@@ -14,6 +14,8 @@ people = Table(
     Column("role", Text, nullable=False, server_default="agent"),
     Column("is_bot", Boolean, nullable=False, server_default="false"),
     Column("consented", Boolean, nullable=False, server_default="false"),
+    # Set when the person asked to be forgotten: from then on no names are stored of them.
+    moment("forgotten_at", nullable=True),
     moment("updated_at"),
 )
 
