@@ -7,7 +7,7 @@ import sys
 from deploy.wiring import make_clock, open_store, style_dir
 from feedback.serving.deployed import DeployedEmbedder
 from feedback.settings import Settings, child_environment, load_settings
-from feedback.store.cycles import SCHEDULER_LOOKED_AT
+from feedback.store.cycles import NEXT_CYCLE_AT, SCHEDULER_LOOKED_AT
 from feedback.store.leadership import Leadership
 from feedback.store.unit_of_work import Store
 
@@ -52,8 +52,14 @@ async def _run(settings: Settings) -> None:
             now = clock.now()
             before = await _open_state(store)
             await retraining.runner.tick()
+            await retraining.promotions.close_orphans(store)
             async with store.begin() as tx:
-                await tx.switches.set(SCHEDULER_LOOKED_AT, now.isoformat(), by="scheduler", at=now)
+                upcoming = await retraining.runner.next_scheduled(tx)
+                for name, moment in (
+                    (SCHEDULER_LOOKED_AT, now),
+                    (NEXT_CYCLE_AT, upcoming),
+                ):
+                    await tx.switches.set(name, moment.isoformat(), by="scheduler", at=now)
             return await _open_state(store) != before
 
         service = SchedulerService(

@@ -45,4 +45,5 @@ def _site(settings: Settings, store: Store) -> Site:
         consent=settings.privacy.training_consent,
         schedule=settings.retrain.schedule,
         tick_s=settings.retrain.tick_s,
+        operators_channel=settings.slack.operators_channel,
     )

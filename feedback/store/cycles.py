@@ -20,6 +20,8 @@ _AUDIT_LOCK = 7_203_942
 _GENESIS = "0" * 64
 SCHEDULER_LOOKED_AT = "scheduler_looked_at"
 """Switch that holds when (on its clock) the scheduler last finished a look: its pulse."""
+NEXT_CYCLE_AT = "next_cycle_at"
+"""Switch that holds when the schedule next starts a cycle, if none is open then."""
 
 
 def audit_hash(prev_hash: str, entry: Mapping[str, Any]) -> str:

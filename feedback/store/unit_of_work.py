@@ -16,6 +16,7 @@ from feedback.store.explanations import SqlExplanations
 from feedback.store.imports import SqlImports
 from feedback.store.inbox import SqlInbox
 from feedback.store.learning import SqlAdapters, SqlDatasets, SqlTrainingRuns
+from feedback.store.operating import SqlConfirmations, SqlPromotionRequests
 from feedback.store.outbox import SqlOutbox
 from feedback.store.overview import SqlOverview
 from feedback.store.patterns import SqlPatterns
@@ -80,6 +81,16 @@ class Transaction:
     def switches(self) -> SqlSwitches:
         """The operator's brakes."""
         return SqlSwitches(self.connection)
+
+    @cached_property
+    def confirmations(self) -> SqlConfirmations:
+        """What operators were shown before acting."""
+        return SqlConfirmations(self.connection)
+
+    @cached_property
+    def promotion_requests(self) -> SqlPromotionRequests:
+        """Promotions asked for by hand."""
+        return SqlPromotionRequests(self.connection)
 
     @cached_property
     def deployments(self) -> SqlDeployments:

@@ -24,6 +24,7 @@ class Site:
         consent: Which corrections may train (see PrivacySettings).
         schedule: Cron expression of the weekly cycle, in UTC.
         tick_s: Seconds between two looks of the scheduler.
+        operators_channel: Channel id for public notices; empty posts none.
     """
 
     store: Store
@@ -35,6 +36,7 @@ class Site:
     consent: str = "reviewer_authored"
     schedule: str = "0 3 * * sun"
     tick_s: float = 5.0
+    operators_channel: str = ""
 
 
 def site_of(request: Request) -> Site:

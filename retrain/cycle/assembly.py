@@ -16,6 +16,7 @@ from feedback.store.unit_of_work import Store
 from feedback.tone import StyleGuide
 from retrain.base_model import base_model_path, template_sha256
 from retrain.cycle.building import BuildingStep, DatasetSources
+from retrain.cycle.by_hand import Promotions
 from retrain.cycle.evaluating import EvaluatingStep, EvaluationSetup, GatingStep
 from retrain.cycle.experimenting import ExperimentingStep, PromotingStep
 from retrain.cycle.mining import MiningStep
@@ -42,11 +43,13 @@ class Retraining:
     """What the scheduler process runs.
 
     Attributes:
+        promotions: What people asked for by hand; closed here when nobody else can.
         runs: Folder of the training runs and evaluations.
     """
 
     runner: CycleRunner
     publisher: Publisher
+    promotions: Promotions
     runs: Path
 
     def stop_jobs(self) -> None:
@@ -138,6 +141,7 @@ def assemble(
     publisher = Publisher(
         store, clock, prover, settings.model.base, external_url=settings.model.url
     )
+    promotions = Promotions(clock=clock, operators_channel=settings.slack.operators_channel)
     experiment = ExperimentPolicy.of(settings.experiment.profile)
     steps: dict[CycleState, Step] = {
         CycleState.MINING: MiningStep(
@@ -158,13 +162,14 @@ def assemble(
         CycleState.GATING: GatingStep(store, clock, setup, gate_policy_for(settings)),
         CycleState.PUBLISHING: PublishingStep(store, publisher),
         CycleState.EXPERIMENTING: ExperimentingStep(
-            store, clock, experiment, slow_floor_ms=settings.experiment.slow_floor_s * 1000
+            store, clock, experiment, promotions,
+            slow_floor_ms=settings.experiment.slow_floor_s * 1000,
         ),
         CycleState.PROMOTING: PromotingStep(store, clock),
     }  # fmt: skip
     schedule = CycleSchedule(settings.retrain.schedule)
     runner = CycleRunner(store, clock, schedule, steps, settings.slack.operators_channel)
-    return Retraining(runner=runner, publisher=publisher, runs=runs)
+    return Retraining(runner=runner, publisher=publisher, promotions=promotions, runs=runs)
 
 
 def _dataset_policy(settings: Settings) -> DatasetPolicy:

@@ -9,9 +9,11 @@ from dataclasses import asdict, replace
 from feedback.clock import Clock
 from feedback.domain.cycle import Cycle, CycleOutcome, StepResult
 from feedback.domain.learning import AdapterState
+from feedback.domain.operating import PromotionRequest, model_name
 from feedback.domain.trial import Trial
 from feedback.errors import NotFoundError
 from feedback.store.unit_of_work import Store, Transaction
+from retrain.cycle.by_hand import CANCELLED, PROMOTED_BY_HAND, Promotions, by_hand_row
 from retrain.experiments.decision import PROMOTE, Decision, decide
 from retrain.experiments.events import parse_event
 from retrain.experiments.log import ExperimentLog
@@ -23,7 +25,13 @@ class ExperimentingStep:
     """Starts the experiment of a cycle, moves its ramp, and ends it when the engine says so."""
 
     def __init__(
-        self, store: Store, clock: Clock, policy: ExperimentPolicy, *, slow_floor_ms: float
+        self,
+        store: Store,
+        clock: Clock,
+        policy: ExperimentPolicy,
+        promotions: Promotions,
+        *,
+        slow_floor_ms: float,
     ) -> None:
         """Creates the step.
 
@@ -31,12 +39,14 @@ class ExperimentingStep:
             store: The record.
             clock: Real or simulated time.
             policy: Constants of every experiment it starts.
+            promotions: What people asked for by hand.
             slow_floor_ms: No answer faster than this counts as slow, however brief (and so fast)
                 the champion's own answers are.
         """
         self._store = store
         self._clock = clock
         self._policy = policy
+        self._promotions = promotions
         self._slow_floor_ms = slow_floor_ms
 
     async def __call__(self, cycle: Cycle) -> StepResult:
@@ -45,11 +55,17 @@ class ExperimentingStep:
             trial = await tx.experiments.of_cycle(cycle.id)
             if trial is None:
                 trial = await self._start(tx, cycle)
+            elif (ended := await self._ended_by_people(tx, trial)) is not None:
+                return ended
             log = ExperimentLog.of(
                 parse_event(row) for row in await tx.experiments.event_rows(trial)
             )
             now = self._clock.now()
             decision = decide(log, now.timestamp())
+            if not decision.final:
+                request = await self._promotions.accepted(tx, trial)
+                if request is not None:
+                    return await self._promote_by_hand(tx, trial, decision, request)
             await self._move(tx, trial, decision)
             if decision.final and decision.decision != PROMOTE:
                 await tx.adapters.mark(trial.challenger_id, AdapterState.RETIRED)
@@ -64,6 +80,43 @@ class ExperimentingStep:
             gate=decision.decision,
             context=context,
         )
+
+    async def _ended_by_people(self, tx: Transaction, trial: Trial) -> StepResult | None:
+        """Returns the end that people gave an experiment, None when evidence is to decide."""
+        context = {"experiment_id": trial.id}
+        if trial.decision == PROMOTED_BY_HAND:
+            return StepResult(reason=_by_hand_reason(trial), context=context)
+        champion, _ = await tx.adapters.champion()
+        now = champion.id if champion else None
+        if now == trial.champion_id and trial.decision != CANCELLED:
+            return None
+        reason = (
+            f"the champion was changed by hand from {model_name(trial.champion_id)} to "
+            f"{model_name(now)}: the arms can no longer be compared"
+        )
+        if trial.ended_at is None:
+            at = self._clock.now()
+            after = replace(trial, state=CANCELLED, decision=CANCELLED, ended_at=at)
+            await tx.experiments.advance(trial, after, at)
+            await self._audit(tx, trial, trial.state, CANCELLED, reason)
+            await tx.adapters.mark(trial.challenger_id, AdapterState.RETIRED)
+        return StepResult(
+            reason=reason, outcome=CycleOutcome.ENDED, gate=CANCELLED, context=context
+        )
+
+    async def _promote_by_hand(
+        self, tx: Transaction, trial: Trial, decision: Decision, request: PromotionRequest
+    ) -> StepResult:
+        """Ends the experiment in favour of the challenger; the evidence so far is kept."""
+        row = {
+            **decision.to_row(),
+            "plan": self._policy.plan,
+            "by_hand": by_hand_row(request),
+        }
+        after = replace(trial, state="PROMOTING", decision=PROMOTED_BY_HAND, evidence=row)
+        after = await tx.experiments.advance(trial, after, self._clock.now())
+        await self._audit(tx, trial, trial.state, after.state, _by_hand_reason(after))
+        return StepResult(reason=_by_hand_reason(after), context={"experiment_id": trial.id})
 
     async def _start(self, tx: Transaction, cycle: Cycle) -> Trial:
         champion, _ = await tx.adapters.champion()
@@ -148,7 +201,10 @@ class PromotingStep:
             if trial is None:
                 raise NotFoundError(f"cycle {cycle.id} has no experiment to promote from")
             champion, version = await tx.adapters.champion()
-            if champion is None or champion.id != trial.challenger_id:
+            present = champion.id if champion else None
+            if present not in {trial.challenger_id, trial.champion_id}:
+                return await self._overtaken(tx, trial, present)
+            if present != trial.challenger_id:
                 await tx.adapters.promote(trial.challenger_id, version=version, at=now)
                 await tx.audit.append(
                     subject="champion",
@@ -166,6 +222,24 @@ class PromotingStep:
             reason=f"{trial.challenger_id} is the champion: {cycle.reason}",
             outcome=CycleOutcome.PROMOTED,
         )
+
+    async def _overtaken(self, tx: Transaction, trial: Trial, present: str | None) -> StepResult:
+        """Ends an experiment whose champion was changed by hand after it had been decided."""
+        now = self._clock.now()
+        await tx.experiments.advance(
+            trial, replace(trial, state=CANCELLED, decision=CANCELLED, ended_at=now), now
+        )
+        await tx.adapters.mark(trial.challenger_id, AdapterState.RETIRED)
+        return StepResult(
+            reason=f"the champion was changed by hand to {model_name(present)} meanwhile",
+            outcome=CycleOutcome.ENDED,
+            gate=CANCELLED,
+        )
+
+
+def _by_hand_reason(trial: Trial) -> str:
+    by_hand = (trial.evidence or {}).get("by_hand", {})
+    return f"promoted by hand by {by_hand.get('by')}: {by_hand.get('reason')}"
 
 
 def _promotion_reason(decision: Decision) -> str:

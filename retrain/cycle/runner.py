@@ -107,6 +107,10 @@ class CycleRunner:
         )
         return cycle
 
+    async def next_scheduled(self, tx: Transaction) -> datetime:
+        """Returns when the schedule next starts a cycle, if none is open then."""
+        return self._schedule.next_after(await self._anchor(tx, self._clock.now()))
+
     async def _anchor(self, tx: Transaction, now: datetime) -> datetime:
         """The moment from which the next scheduled cycle counts."""
         last = await tx.cycles.last_scheduled()

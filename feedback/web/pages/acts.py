@@ -5,6 +5,8 @@ from datetime import datetime
 from feedback.store.unit_of_work import Transaction
 
 ACTOR = "operator"
+ON_THE_PAGE = "set on the web page"
+"""The pages ask nobody for a name or a reason."""
 
 
 async def record_act(
@@ -16,6 +18,6 @@ async def record_act(
         from_state=from_state,
         to_state=to_state,
         actor=ACTOR,
-        reason="set on the web page",
+        reason=ON_THE_PAGE,
         at=at,
     )

@@ -7,10 +7,12 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from feedback.domain.cycle import Cycle
+from feedback.domain.operating import FROZEN, Act
+from feedback.operations import set_brake
 from feedback.store.cycles import SCHEDULER_LOOKED_AT
 from feedback.store.unit_of_work import Transaction
 from feedback.web.charts import daily_answers
-from feedback.web.pages.acts import record_act
+from feedback.web.pages.acts import ACTOR, ON_THE_PAGE
 from feedback.web.rendering import fragment, page, section
 from feedback.web.site import Site, site_of
 from feedback.web.views import overview as views
@@ -18,7 +20,6 @@ from feedback.web.views.experiment import ExperimentView, experiment_view
 
 router = APIRouter()
 _DAYS_SHOWN = timedelta(days=41)
-_FROZEN = "frozen"
 
 
 @router.get("/")
@@ -48,12 +49,15 @@ async def brake(
     site: Annotated[Site, Depends(site_of)], value: Annotated[Literal["on", "off"], Form()]
 ) -> Response:
     """Pulls or releases the brake: while it is on, every new turn goes to the champion."""
-    now = site.clock.now()
+    act = Act(
+        by=ACTOR,
+        reason=ON_THE_PAGE,
+        at=site.clock.now(),
+        shown_as="somebody on the web page",
+        channel=site.operators_channel,
+    )
     async with site.store.begin() as tx:
-        before = await tx.switches.get(_FROZEN) or "off"
-        if before != value:
-            await tx.switches.set(_FROZEN, value, by="web page", at=now)
-            await record_act(tx, f"switch:{_FROZEN}", before, value, now)
+        await set_brake(tx, on=value == "on", act=act)
     return RedirectResponse("/", status_code=303)
 
 
@@ -64,7 +68,7 @@ async def read_overview(tx: Transaction, site: Site) -> views.Overview:
     active = await tx.deployments.active()
     cycles = await tx.cycles.latest(10)
     datasets = await tx.datasets.latest(1)
-    frozen = await tx.overview.switch(_FROZEN)
+    frozen = await tx.overview.switch(FROZEN)
     return views.Overview(
         champion=views.champion_view(
             champion,

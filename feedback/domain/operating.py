@@ -1,0 +1,139 @@
+"""What operators do: what they were shown before they acted, and what they asked for."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+FROZEN = "frozen"
+"""Name of the brake among the switches: while it is on, the champion answers every new turn."""
+
+PROMOTABLE_STATES = frozenset({"TEST"})
+"""States of an experiment from which a person may promote: enough have met the challenger."""
+
+BASE = "base"
+"""How the audit trail names the base model as champion."""
+
+
+class OperatorAct(StrEnum):
+    """Acts that ask for a confirmation."""
+
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+    FORGET = "forget"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """Who acts, why, and when.
+
+    Attributes:
+        by: Goes into the audit trail: a Slack user id, or a name given on the command line.
+        shown_as: How notices name them; the same when empty.
+        channel: Operators' channel for the public notice; empty posts none.
+    """
+
+    by: str
+    reason: str
+    at: datetime
+    shown_as: str = ""
+    channel: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Who is on stage at a moment: what a confirmation is bound to.
+
+    Attributes:
+        champion_id: None is the base model.
+        champion_version: Rises whenever the champion changes.
+        previous_id: What a rollback leads to; None is the base model.
+        experiment_id: The running experiment, if any; the next four belong to it.
+        decision: What the evidence said at the last look. Mere counts are left out: they change
+            all the time and change nothing.
+    """
+
+    champion_id: str | None
+    champion_version: int
+    previous_id: str | None
+    frozen: bool
+    experiment_id: str | None = None
+    challenger_id: str | None = None
+    state: str | None = None
+    decision: str | None = None
+
+    def to_row(self) -> dict[str, Any]:
+        """Returns JSON that `from_row` reads back."""
+        return asdict(self)
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "Standing":
+        """Reads stored JSON; keys of other versions are ignored."""
+        return cls(**{item.name: row.get(item.name) for item in fields(cls)})  # type: ignore[arg-type]
+
+
+def changes(shown: Standing, now: Standing, act: OperatorAct) -> tuple[str, ...]:
+    """Returns, in sentences, what changed since somebody looked and matters for their act."""
+    found = []
+    if shown.champion_version != now.champion_version:
+        before, after = model_name(shown.champion_id), model_name(now.champion_id)
+        found.append(f"the champion was {before} and is {after} now")
+    if act is not OperatorAct.PROMOTE:
+        return tuple(found)
+    if shown.experiment_id != now.experiment_id:
+        over = f"the experiment {shown.experiment_id} is over"
+        new = f"; {now.experiment_id} is running" if now.experiment_id else ""
+        return (*found, over + new)
+    if shown.state != now.state:
+        found.append(f"the experiment moved from {shown.state} to {now.state}")
+    if shown.decision != now.decision:
+        found.append(f"the evidence said {shown.decision or 'nothing'} and says {now.decision} now")
+    if shown.frozen != now.frozen:
+        found.append("traffic was frozen" if now.frozen else "traffic is no longer frozen")
+    return tuple(found)
+
+
+def model_name(adapter_id: str | None) -> str:
+    """Returns how people call a champion."""
+    return adapter_id or "the base model"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromotionRequest:
+    """A promotion asked for by hand; the scheduler carries it out or refuses it.
+
+    Attributes:
+        champion_version: Of the pointer, as the person saw it.
+        outcome: A sentence, once it is closed.
+    """
+
+    id: int
+    experiment_id: str
+    champion_version: int
+    requested_by: str
+    reason: str
+    created_at: datetime
+    done_at: datetime | None = None
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmation:
+    """Something shown to one person, who may say yes once and not for long.
+
+    Attributes:
+        shown: A standing, or whom to forget.
+        outcome: A sentence, once it is decided.
+    """
+
+    id: str
+    team: str
+    user_id: str
+    act: OperatorAct
+    shown: Mapping[str, Any]
+    reason: str
+    asked_at: datetime
+    expires_at: datetime
+    decided_at: datetime | None = None
+    outcome: str | None = None

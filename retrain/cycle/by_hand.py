@@ -1,0 +1,100 @@
+"""A promotion that a person asked for: the same guards as every other, and it is said what came.
+
+The request is a row. The step of the running experiment carries it out or refuses it; a request
+whose experiment ended meanwhile is closed by the next tick.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from feedback.clock import Clock
+from feedback.domain.operating import FROZEN, PromotionRequest, model_name
+from feedback.domain.trial import Trial
+from feedback.errors import ConflictError
+from feedback.operations import quoted
+from feedback.store.routing import RUNNING_STATES
+from feedback.store.unit_of_work import Store, Transaction
+from retrain.experiments.machine import Standing, State, Trigger, transition
+
+PROMOTED_BY_HAND = "PROMOTED_BY_HAND"
+CANCELLED = "CANCELLED"
+"""Decisions of an experiment that people made, beside those of the engine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promotions:
+    """Requests for promotions by hand.
+
+    Attributes:
+        operators_channel: Where refusals are told; empty: nowhere.
+    """
+
+    clock: Clock
+    operators_channel: str = ""
+
+    async def accepted(self, tx: Transaction, trial: Trial) -> PromotionRequest | None:
+        """Returns the request to carry out now; one that may not be is refused and closed."""
+        request = await tx.promotion_requests.waiting(trial.id)
+        if request is None:
+            return None
+        refused = await self._refused(tx, trial, request)
+        if refused is None:
+            await tx.promotion_requests.close(request.id, "carried out", at=self.clock.now())
+            return request
+        await self._refuse(tx, request, trial.state, refused)
+        return None
+
+    async def close_orphans(self, store: Store) -> None:
+        """Closes requests whose experiment ended before they were looked at."""
+        async with store.begin() as tx:
+            for request in await tx.promotion_requests.orphans(RUNNING_STATES):
+                trial = await tx.experiments.get(request.experiment_id)
+                state = trial.state if trial else ""
+                ended = (trial.decision if trial else None) or state
+                await self._refuse(tx, request, state, f"the experiment ended first: {ended}")
+
+    async def _refused(
+        self, tx: Transaction, trial: Trial, request: PromotionRequest
+    ) -> str | None:
+        """Returns why a request may not be carried out, None when it may."""
+        frozen = await tx.switches.get(FROZEN) == "on"
+        try:
+            transition(Standing(state=State(trial.state), frozen=frozen), Trigger.OVERRIDDEN)
+        except ConflictError as exc:
+            return str(exc)
+        champion, version = await tx.adapters.champion()
+        if version != request.champion_version:
+            return f"the champion is {model_name(champion.id if champion else None)} by now"
+        active = await tx.deployments.active()
+        proven = (active.proof or {}).get("adapters", {}) if active else {}
+        if trial.challenger_id not in proven:
+            return f"{trial.challenger_id} is not proven to be served at the moment"
+        return None
+
+    async def _refuse(
+        self, tx: Transaction, request: PromotionRequest, state: str, why: str
+    ) -> None:
+        now = self.clock.now()
+        await tx.promotion_requests.close(request.id, f"refused: {why}", at=now)
+        await tx.audit.append(
+            subject=f"experiment:{request.experiment_id}",
+            from_state=state,
+            to_state=state,
+            actor="scheduler",
+            reason=f"promotion by hand refused: {why}",
+            at=now,
+            data={"request": request.id},
+        )
+        if self.operators_channel:
+            text = f":no_entry: The promotion asked for by hand was *not* made: {quoted(why)}."
+            await tx.outbox.add(
+                key=f"promotion-request:{request.id}:refused",
+                kind="slack_message",
+                payload={"channel": self.operators_channel, "text": text},
+            )
+
+
+def by_hand_row(request: PromotionRequest) -> Mapping[str, Any]:
+    """Returns what the experiment keeps of the request that ended it."""
+    return {"by": request.requested_by, "reason": request.reason, "request": request.id}

@@ -1,0 +1,1 @@
+"""Operators' acts on a real PostgreSQL: the brake, promotions, rollbacks, forgetting."""
