@@ -9,12 +9,19 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from feedback.store.embedded import EmbeddedPostgres
 from feedback.store.migrate import upgrade
 from feedback.store.unit_of_work import Store
 
 _TEMPLATE = "understudy_template"
+
+# The same examples on every machine: a run says something about the change, not about luck. Look
+# for new ones with `make test ARGS="--hypothesis-profile=explore tests/unit"`.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=3_000, deadline=None)
+settings.load_profile("steady")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,13 +56,10 @@ def essence(question: str) -> str:
     A question that would lose every index term keeps its words: then the frame was the subject.
     """
     text = " ".join(question.replace("\u2019", "'").split())
-    text = _shorter(text, _CLOSING.sub("", text))
+    while (shorter := _CLOSING.sub("", text)) != text and terms(shorter):
+        text = shorter
     while (match := _OPENING.match(text)) and (rest := text[match.end() :]):
         if not terms(rest):
             break
         text = rest
     return text.strip() or question.strip()
-
-
-def _shorter(text: str, stripped: str) -> str:
-    return stripped if terms(stripped) else text

@@ -1,9 +1,7 @@
 """Whatever is killed during a cycle: it completes, and every question gets exactly one answer."""
 
 import asyncio
-import os
 import random
-import signal
 from collections import Counter
 
 import httpx
@@ -66,7 +64,7 @@ async def kill_one_after_another(running: Running, crowd: Crowd) -> None:
     cycle = await running.until_state(CycleState.TRAINING)
     job = JobFolder(running.stack.settings.state_dir / "runs" / f"run-{cycle.id}")
     await until(lambda: bool(job.reports()), LIMIT_S)
-    kill_job(running, "retrain.training")
+    await kill_job(running, "retrain.training")
     await until(lambda: starts(job) == 2 and job.running(), LIMIT_S)
     running.kill("scheduler")  # the job goes on and is found again
     await with_questions_in_flight(running, crowd)
@@ -74,7 +72,7 @@ async def kill_one_after_another(running: Running, crowd: Crowd) -> None:
 
     await running.until_state(CycleState.EVALUATING)
     await until(JobFolder(job.path / "evaluation").running, LIMIT_S)
-    kill_job(running, "retrain.evals")
+    await kill_job(running, "retrain.evals")
     await with_questions_in_flight(running, crowd)
     await running.kill_database()
 
@@ -113,15 +111,20 @@ async def with_questions_in_flight(running: Running, crowd: Crowd) -> None:
     await until(asked, LIMIT_S)
 
 
-def kill_job(running: Running, module: str) -> None:
+async def kill_job(running: Running, module: str) -> None:
+    """Kills a job's process, which holds its lock a moment before it bears its own name."""
     folder = str(running.stack.settings.state_dir)
-    killed = []
-    for process in psutil.process_iter():
-        command = _command(process)
-        if module in command and any(part.startswith(folder) for part in command):
-            os.kill(process.pid, signal.SIGKILL)
-            killed.append(process.pid)
-    assert killed, f"no {module} runs"
+
+    def killed() -> bool:
+        found = False
+        for process in psutil.process_iter():
+            command = _command(process)
+            if module in command and any(part.startswith(folder) for part in command):
+                process.kill()
+                found = True
+        return found
+
+    await until(killed, LIMIT_S)
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from feedback.knowledge.analysis import terms
@@ -33,13 +33,8 @@ def test_a_question_never_loses_all_its_terms(question: str) -> None:
     assert bool(terms(essence(question))) == bool(terms(question))
 
 
-@given(
-    st.lists(
-        st.sampled_from(
-            ["hi", "please", "the", "refund", "i", "want", "to", "know", "about", "a", "customer"]
-        )
-    )
-)
+@given(st.lists(st.sampled_from(WORDS)))
+@example(["hi", "please", "please"])
 def test_taking_the_frame_off_twice_is_taking_it_off_once(words: list[str]) -> None:
     once = essence(" ".join(words))
     assert essence(once) == once
