@@ -11,9 +11,11 @@ from deploy.wiring import make_clock, open_store
 from feedback.clock import Clock
 from feedback.domain.cycle import Cycle, CycleOptions
 from feedback.domain.operating import Act, PromotionRequest, model_name
+from feedback.domain.why import WhyReport
 from feedback.operations import request_promotion, roll_back, set_brake, standing
 from feedback.settings import Settings, load_settings
 from feedback.store.unit_of_work import Store
+from feedback.why import WhyPolicy, read_why
 
 app = typer.Typer(help="Retraining cycles and the champion.", no_args_is_help=True)
 T = TypeVar("T")
@@ -61,6 +63,24 @@ def status() -> None:
         }
 
     print(json.dumps(_with_store(work), indent=2))
+
+
+@app.command("why")
+def why(
+    *, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not text.")] = False
+) -> None:
+    """Say why (not) this week: every gate before a training and before a promotion."""
+
+    async def work(store: Store, settings: Settings, clock: Clock) -> WhyReport:
+        async with store.begin() as tx:
+            return await read_why(tx, WhyPolicy.of(settings), clock.now())
+
+    report = _with_store(work)
+    if as_json:
+        print(json.dumps(report.to_row(), indent=2))
+        return
+    for line in report.lines():
+        print(line)
 
 
 @app.command("freeze")

@@ -42,6 +42,7 @@ def _site(settings: Settings, store: Store) -> Site:
         state_dir=settings.state_dir,
         token=token.get_secret_value() if token else None,
         label_gate=settings.retrain.label_gate,
+        min_fine_tune_failures=settings.retrain.min_fine_tune_failures,
         consent=settings.privacy.training_consent,
         schedule=settings.retrain.schedule,
         tick_s=settings.retrain.tick_s,

@@ -205,6 +205,28 @@ class SqlExperiments:
         rows = await self._connection.execute(statement)
         return {row["arm"]: row["count"] for row in rows.mappings()}
 
+    async def threads_since(self, experiment_id: str, since: datetime) -> dict[str, int]:
+        """Counts threads since a moment as `<arm>_delivered` and `<arm>_rated`."""
+        ours = (interactions.c.experiment_id == experiment_id) & interactions.c.arm.is_not(None)
+        threads = func.count(interactions.c.thread_key.distinct())
+        delivered = (
+            select(interactions.c.arm, threads)
+            .where(ours, interactions.c.answer_ts.is_not(None))
+            .where(interactions.c.answered_at >= since)
+            .group_by(interactions.c.arm)
+        )
+        rated = (
+            select(interactions.c.arm, threads)
+            .join(vote_events, vote_events.c.interaction_id == interactions.c.id)
+            .where(ours, vote_events.c.recorded_at >= since)
+            .group_by(interactions.c.arm)
+        )
+        counts: dict[str, int] = {}
+        for what, statement in (("delivered", delivered), ("rated", rated)):
+            for arm, count in await self._connection.execute(statement):
+                counts[f"{arm}_{what}"] = int(count)
+        return counts
+
 
 def _after_assignment(
     effects: list[dict[str, Any]], assigned: list[dict[str, Any]]

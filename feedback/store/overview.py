@@ -127,6 +127,14 @@ class SqlOverview:
             waiting=await self._count(waiting),
         )
 
+    async def labels_since(self, consent: str, since: datetime) -> int:
+        """Counts the approved corrections that may train and were decided since a moment."""
+        return await self._count(
+            (corrections.c.state == "approved")
+            & corrections.c.consent.in_(CONSENTS[consent])
+            & (corrections.c.decided_at >= since)
+        )
+
     async def daily(self, since: datetime) -> list[DayCount]:
         """Returns answers and opinions by day, oldest first; days without answers are missing."""
         rows = (await self._connection.execute(_DAILY, {"since": since})).mappings()

@@ -1,11 +1,11 @@
 """Patterns from run to run: the newest run's are current, the ids of the others stay taken."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, insert, select, update
+from sqlalchemy import RowMapping, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,6 +18,7 @@ from feedback.domain.pattern import (
     Verdict,
 )
 from feedback.store.tables.base import to_domain
+from feedback.store.tables.conversations import interactions
 from feedback.store.tables.feedback import pattern_members, pattern_runs, patterns
 
 
@@ -111,6 +112,16 @@ class SqlPatterns:
         await self._connection.execute(
             update(patterns).where(patterns.c.id == pattern_id).values(status=status)
         )
+
+    async def members_since(self, pattern_ids: Sequence[str], since: datetime) -> int:
+        """Counts the members of some patterns that were asked since a moment."""
+        counted = await self._connection.scalar(
+            select(func.count())
+            .select_from(pattern_members)
+            .join(interactions, interactions.c.id == pattern_members.c.interaction_id)
+            .where(pattern_members.c.pattern_id.in_(pattern_ids), interactions.c.asked_at >= since)
+        )
+        return int(counted or 0)
 
     async def _members(self) -> dict[str, tuple[str, ...]]:
         found: dict[str, list[str]] = {}

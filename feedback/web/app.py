@@ -16,6 +16,7 @@ from feedback.web.pages import (
     interactions,
     overview,
     patterns,
+    why,
 )
 from feedback.web.site import Site
 
@@ -31,6 +32,7 @@ def create_app(site: Site) -> ASGIApp:
         metrics,
         login,
         overview,
+        why,
         cycles,
         patterns,
         experiments,

@@ -7,8 +7,10 @@ from pathlib import Path
 from fastapi import Request
 
 from feedback.clock import Clock, SystemClock
+from feedback.domain.why import Thresholds
 from feedback.errors import ConfigurationError
 from feedback.store.unit_of_work import Store
+from feedback.why import WhyPolicy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,7 @@ class Site:
         state_dir: Report cards are served from below this folder only.
         token: Opens the pages; None asks nobody, and then only loopback names are answered.
         label_gate: Distinct, clean examples needed before an adapter is trained.
+        min_fine_tune_failures: Failures that training would mend, needed too.
         consent: Which corrections may train (see PrivacySettings).
         schedule: Cron expression of the weekly cycle, in UTC.
         tick_s: Seconds between two looks of the scheduler.
@@ -33,10 +36,19 @@ class Site:
     wall_clock: Clock = field(default_factory=SystemClock)
     token: str | None = None
     label_gate: int = 5000
+    min_fine_tune_failures: int = 50
     consent: str = "reviewer_authored"
     schedule: str = "0 3 * * sun"
     tick_s: float = 5.0
     operators_channel: str = ""
+
+    @property
+    def why(self) -> WhyPolicy:
+        """What "why (not) this week" depends on besides the record."""
+        thresholds = Thresholds(
+            label_gate=self.label_gate, min_fine_tune_failures=self.min_fine_tune_failures
+        )
+        return WhyPolicy(thresholds=thresholds, consent=self.consent)
 
 
 def site_of(request: Request) -> Site:

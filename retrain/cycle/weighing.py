@@ -1,63 +1,8 @@
 """Step WEIGHING: is an adapter the right answer this week? If not, say what is missing."""
 
-from dataclasses import dataclass
-from typing import Protocol
-
 from feedback.domain.cycle import Cycle, CycleOutcome, StepResult
-from feedback.domain.pattern import Pattern, PatternKind, PatternStatus, Verdict
+from feedback.domain.weighing import WeighingPolicy, weigh
 from feedback.store.unit_of_work import Store
-
-
-class WeighingPolicy(Protocol):
-    """The thresholds of `feedback.settings.RetrainSettings`."""
-
-    @property
-    def label_gate(self) -> int:
-        """Approved corrections needed."""
-        ...
-
-    @property
-    def min_fine_tune_failures(self) -> int:
-        """Failures that training would mend, needed."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Weighing:
-    """Whether to train, and every reason against it."""
-
-    train: bool
-    reasons: tuple[str, ...]
-    fine_tune_failures: int
-
-
-def weigh(patterns: list[Pattern], labels: int, policy: WeighingPolicy) -> Weighing:
-    """Compares what was mined with the thresholds.
-
-    Args:
-        patterns: The current patterns.
-        labels: Approved corrections that may train.
-        policy: The thresholds.
-    """
-    wanted = [
-        pattern
-        for pattern in patterns
-        if pattern.status is not PatternStatus.REJECTED
-        and (pattern.verdict is Verdict.FINE_TUNE or pattern.kind is PatternKind.TONE)
-    ]
-    failures = sum(pattern.size for pattern in wanted)
-    reasons = []
-    if labels < policy.label_gate:
-        reasons.append(
-            f"{labels} of {policy.label_gate} approved corrections: "
-            f"{policy.label_gate - labels} are missing"
-        )
-    if failures < policy.min_fine_tune_failures:
-        reasons.append(
-            f"{failures} failures in patterns that training would mend, "
-            f"{policy.min_fine_tune_failures} are needed; cheaper fixes come first"
-        )
-    return Weighing(train=not reasons, reasons=tuple(reasons), fine_tune_failures=failures)
 
 
 class WeighingStep:

@@ -163,7 +163,7 @@ def experiment_view(trial: Trial, stages: Sequence[TrialStage], now: datetime) -
 
 def decision_tone(decision: str) -> str:
     """Returns how a decision is coloured."""
-    if decision in {"PROMOTE", "CHAMPION"}:
+    if decision in {"PROMOTE", "CHAMPION", "PROMOTED_BY_HAND"}:
         return "good"
     if decision.startswith(("REJECTED", "FREEZE", "INVALID")):
         return "bad"

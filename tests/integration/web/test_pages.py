@@ -29,6 +29,7 @@ LISTS = [
     "/interactions",
     "/interactions?show=down",
     "/interactions?show=abstained",
+    "/why",
     "/audit",
     "/audit/check",
 ]

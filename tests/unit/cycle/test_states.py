@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from feedback.domain.cycle import CycleOutcome, CycleState, StepResult, next_state
 from feedback.domain.pattern import Pattern, PatternKind, PatternStatus, Verdict
+from feedback.domain.weighing import weigh
 from feedback.errors import ConfigurationError, ConflictError
 from feedback.settings import RetrainSettings
-from retrain.cycle.weighing import weigh
 from retrain.scheduling.schedule import CycleSchedule
 
 OPEN = [state for state in CycleState if state is not CycleState.DONE]

@@ -1,0 +1,325 @@
+"""Why (not) this week: every gate before a training and before a promotion, with what is missing.
+
+Pure: facts in, one report out. Slack, the command line and the web page show the same one. It
+speaks of counts only; which arm answered a thread is in no sentence of it.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from feedback.domain.cycle import Cycle
+from feedback.domain.outlook import (
+    RATE_DAYS,
+    Gate,
+    GateState,
+    Outlook,
+    after,
+    closed_names,
+    countable,
+    counted,
+    describe_gate,
+    latest,
+    note,
+    outlook_row,
+)
+from feedback.domain.pattern import Pattern
+from feedback.domain.trial import Trial
+from feedback.domain.weighing import cheaper_fixes, weigh
+
+_MARKS = {GateState.OPEN: "ok", GateState.CLOSED: "no", GateState.NOTE: " i"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhyReport:
+    """Why (not) this week."""
+
+    at: datetime
+    training: Outlook
+    promotion: Outlook
+
+    def to_row(self) -> dict[str, Any]:
+        """Returns JSON: the same words, moments in ISO 8601."""
+        return {
+            "at": self.at.isoformat(),
+            "training": outlook_row(self.training),
+            "promotion": outlook_row(self.promotion),
+        }
+
+    def lines(self) -> Iterator[str]:
+        """Yields the report as plain text."""
+        for title, outlook in (("Training", self.training), ("Promotion", self.promotion)):
+            yield f"{title}: {outlook.headline}"
+            for gate in outlook.gates:
+                yield f"  [{_MARKS[gate.state]}] {gate.gate}: {describe_gate(gate)}"
+            if outlook.closed:
+                when = f"{outlook.expected:%Y-%m-%d}" if outlook.expected else "nobody can tell yet"
+                yield f"  Expected: {when}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thresholds:
+    """What a training needs (the fields of `feedback.settings.RetrainSettings`)."""
+
+    label_gate: int
+    min_fine_tune_failures: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frozen:
+    """The brake is pulled."""
+
+    by: str
+    since: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningFacts:
+    """What is known about the next training.
+
+    Attributes:
+        labels: Approved corrections that may train.
+        labels_lately: Of these, approved within the last `RATE_DAYS`.
+        waiting: Proposed corrections that wait for a reviewer.
+        clean: Distinct, clean labels of the newest dataset; None before the first.
+        failures_lately: Failures of the last `RATE_DAYS` in patterns that training would mend.
+        next_cycle_at: When the schedule starts the next cycle.
+    """
+
+    thresholds: Thresholds
+    labels: int
+    labels_lately: int
+    waiting: int
+    clean: int | None
+    patterns: Sequence[Pattern]
+    failures_lately: int
+    open_cycle: Cycle | None
+    last_cycle: Cycle | None
+    next_cycle_at: datetime | None
+    frozen: Frozen | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialFacts:
+    """What is known about the newest experiment.
+
+    Attributes:
+        lately: Threads of the last `RATE_DAYS` by `<arm>_<what>`, such as `champion_rated`.
+        requested_by: Somebody asked for a promotion by hand that is not carried out yet.
+    """
+
+    trial: Trial
+    lately: Mapping[str, int]
+    requested_by: str | None = None
+
+
+def why(learning: LearningFacts, newest: TrialFacts | None, now: datetime) -> WhyReport:
+    """Returns the report.
+
+    Args:
+        learning: About the next training.
+        newest: About the newest experiment, running or not; None when there never was one.
+        now: Of the record's clock.
+    """
+    return WhyReport(
+        at=now, training=_training(learning, now), promotion=_promotion(learning, newest, now)
+    )
+
+
+def _training(facts: LearningFacts, now: datetime) -> Outlook:
+    gates = (
+        _labels(facts, now),
+        _patterns(facts, now),
+        _running(facts),
+        *_training_notes(facts),
+    )
+    closed = [gate for gate in gates if gate.closed]
+    expected = latest(closed, now)
+    if expected is not None and facts.next_cycle_at is not None:
+        expected = max(expected, facts.next_cycle_at)
+    if facts.open_cycle is not None:
+        headline = f"A cycle is at work ({facts.open_cycle.state}); the next one comes after it."
+    elif closed:
+        headline = f"No training yet: {closed_names(closed)}."
+    else:
+        headline = "Nothing stands in the way of a training."
+    return Outlook(headline=headline, gates=gates, expected=expected)
+
+
+def _labels(facts: LearningFacts, now: datetime) -> Gate:
+    needed = facts.thresholds.label_gate
+    parts = [f"{facts.labels:,} of {needed:,} approved corrections"]
+    if facts.waiting:
+        parts.append(f"{facts.waiting:,} wait for a reviewer")
+    if facts.clean is not None:
+        parts.append(f"{facts.clean:,} were distinct and clean in the newest data set")
+    return countable(
+        "labels",
+        "; ".join(parts),
+        missing=max(0, needed - facts.labels),
+        unit="approved corrections",
+        lately=facts.labels_lately,
+        now=now,
+    )
+
+
+def _patterns(facts: LearningFacts, now: datetime) -> Gate:
+    weighing = weigh(facts.patterns, facts.labels, facts.thresholds)
+    return countable(
+        "patterns",
+        f"{weighing.fine_tune_failures:,} of {facts.thresholds.min_fine_tune_failures:,} failures "
+        "in patterns that training would mend",
+        missing=weighing.failures_missing,
+        unit="failures",
+        lately=facts.failures_lately,
+        now=now,
+    )
+
+
+def _running(facts: LearningFacts) -> Gate:
+    cycle = facts.open_cycle
+    if cycle is None:
+        return Gate(gate="running cycle", state=GateState.OPEN, reason="no cycle is at work")
+    return Gate(
+        gate="running cycle",
+        state=GateState.CLOSED,
+        reason=f"{cycle.id} has been at work since {cycle.started_at:%Y-%m-%d} and is in "
+        f"{cycle.state}; there is one cycle at a time",
+    )
+
+
+def _training_notes(facts: LearningFacts) -> Iterator[Gate]:
+    cheaper = cheaper_fixes(facts.patterns)
+    if cheaper:
+        names = "; ".join(f"{p.label or p.id} ({p.verdict}, {p.size})" for p in cheaper[:3])
+        yield note(
+            "cheaper fixes",
+            f"{len(cheaper)} patterns need a document or an instruction and no training: {names}",
+        )
+    if facts.frozen is not None:
+        yield note("frozen", "a cycle may train, but its candidate meets nobody while frozen")
+    last = facts.last_cycle
+    if last is not None and last.outcome is not None:
+        outcome = last.outcome.replace("_", " ")
+        yield note("last cycle", f"{last.id} ended as {outcome}: {last.reason or 'no reason'}")
+    if facts.next_cycle_at is not None:
+        yield note("schedule", f"the next cycle is due on {facts.next_cycle_at:%Y-%m-%d %H:%M} UTC")
+
+
+def _promotion(facts: LearningFacts, newest: TrialFacts | None, now: datetime) -> Outlook:
+    if newest is None or newest.trial.ended_at is not None:
+        reason = "no challenger has been on stage yet"
+        if newest is not None:
+            trial = newest.trial
+            reason = (
+                f"no challenger is on stage; the experiment of {trial.challenger_id} ended on "
+                f"{trial.ended_at:%Y-%m-%d} as {trial.decision or trial.state}"
+            )
+        gate = Gate(gate="experiment", state=GateState.CLOSED, reason=reason)
+        return Outlook(
+            headline="No promotion: no experiment is running.", gates=(gate,), expected=None
+        )
+    gates = tuple(_trial_gates(facts, newest, now))
+    closed = [gate for gate in gates if gate.closed]
+    headline = (
+        f"No promotion yet: {closed_names(closed)}."
+        if closed
+        else "Nothing stands in the way of a promotion; the next look decides."
+    )
+    return Outlook(headline=headline, gates=gates, expected=latest(closed, now))
+
+
+def _trial_gates(facts: LearningFacts, newest: TrialFacts, now: datetime) -> Iterator[Gate]:
+    trial, row = newest.trial, newest.trial.evidence or {}
+    if facts.frozen is not None:
+        yield Gate(
+            gate="frozen",
+            state=GateState.CLOSED,
+            reason=f"frozen since {facts.frozen.since:%Y-%m-%d %H:%M} UTC: new threads meet no "
+            "challenger, so nothing is learnt",
+        )
+    waiting = {str(item["gate"]): item for item in row.get("waiting_for", ())}
+    if not row:
+        yield Gate(gate="evidence", state=GateState.CLOSED, reason="nothing has been looked at yet")
+    else:
+        yield _evidence(row, "evidence" in waiting, now)
+    for name, item in waiting.items():
+        if name != "evidence":
+            yield _waiting_gate(name, item, newest, now)
+    yield from _alarms(row)
+    yield note(
+        "stage",
+        f"{trial.stage}, {trial.share:.0%} of new threads, day "
+        f"{(now - trial.started_at).total_seconds() / 86400:.1f}",
+    )
+    if newest.requested_by is not None:
+        yield note("by hand", f"{newest.requested_by} asked for a promotion; it waits for a look")
+    timeout = row.get("plan", {}).get("timeout_days")
+    if timeout:
+        latest = trial.started_at + timedelta(days=float(timeout))
+        yield note("time out", f"undecided, it ends from {latest:%Y-%m-%d} on")
+
+
+def _evidence(row: Mapping[str, Any], closed: bool, now: datetime) -> Gate:
+    threshold = float(row.get("plan", {}).get("thresholds", {}).get("primary", math.nan))
+    log_e = float(row.get("evidence", {}).get("log", {}).get("primary", 0.0))
+    day = float(row.get("day", 0.0))
+    # An e-process that goes on winning grows by about the same factor every day.
+    growth = log_e / day if day > 0 else 0.0
+    left = math.log(threshold) - log_e if threshold > 0 else math.nan
+    expected = after(now, left / growth) if closed and growth > 0 and left > 0 else None
+    return Gate(
+        gate="evidence",
+        state=GateState.CLOSED if closed else GateState.OPEN,
+        reason=f"evidence that the challenger is better is {_figure(math.exp(min(log_e, 690.0)))} "
+        f"and must reach {_figure(threshold)}",
+        expected=expected,
+    )
+
+
+def _waiting_gate(name: str, item: Mapping[str, Any], newest: TrialFacts, now: datetime) -> Gate:
+    needs: Mapping[str, float] = item.get("needs") or {}
+    gate = Gate(gate=name, state=GateState.CLOSED, reason=str(item["reason"]))
+    if "days" in needs:
+        days = float(needs["days"])
+        return counted(gate, days, "days", None, after(now, days))
+    if not needs:
+        return gate
+    if "scores" in needs:
+        return counted(gate, float(needs["scores"]), "thread scores", None, None)
+    slowest: tuple[float, str, float] | None = None
+    for what, missing in needs.items():
+        rate = newest.lately.get(what, 0) / RATE_DAYS
+        days = missing / rate if rate else math.inf
+        if slowest is None or days > slowest[0]:
+            slowest = (days, what, rate)
+    assert slowest is not None, "needs is not empty"
+    days, what, rate = slowest
+    unit = f"{what.replace('_', ' ')} threads"
+    return counted(gate, float(needs[what]), unit, rate, after(now, days))
+
+
+def _alarms(row: Mapping[str, Any]) -> Iterator[Gate]:
+    """The channels that would end the experiment against the challenger."""
+    evidence = row.get("evidence", {})
+    thresholds = row.get("plan", {}).get("thresholds", {})
+    channels = [("harm", evidence.get("harm"), thresholds.get("harm"))]
+    channels += [
+        (f"guardrail {name}", value, thresholds.get("guardrails"))
+        for name, value in evidence.get("guardrails", {}).items()
+    ]
+    for name, value, limit in channels:
+        if value is None or limit is None:
+            continue
+        tripped = value >= limit
+        yield Gate(
+            gate=name,
+            state=GateState.CLOSED if tripped else GateState.OPEN,
+            reason=f"evidence against the challenger is {_figure(value)}; {_figure(limit)} ends it",
+        )
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3g}"

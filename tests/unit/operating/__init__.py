@@ -1,0 +1,1 @@
+"""Operators' rules without a database."""
