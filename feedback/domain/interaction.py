@@ -201,12 +201,14 @@ class InteractionState(StrEnum):
     """How far an answer got.
 
     PENDING: no answer yet. ANSWERED: the text is stored, the post is owed. POSTED: people see it.
-    FAILED: given up with an apology. ERASED: the question was deleted in Slack.
+    STOPPED: the asker pressed Stop; `answer` is what had been written. FAILED: given up with an
+    apology. ERASED: the question was deleted in Slack.
     """
 
     PENDING = "pending"
     ANSWERED = "answered"
     POSTED = "posted"
+    STOPPED = "stopped"
     FAILED = "failed"
     ERASED = "erased"
 
@@ -224,6 +226,7 @@ class Interaction:
         share: Challenger share in force when the thread was assigned; None without an experiment.
         error: Our error class name when the answer failed.
         answer_ts: Slack's timestamp of the post; set early when a stream has begun.
+        edited_ts: When the question was last edited in Slack; None when it never was.
     """
 
     id: str
@@ -256,3 +259,4 @@ class Interaction:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     error: str | None = None
+    edited_ts: str | None = None

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, exists, select, update
+from sqlalchemy import RowMapping, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +29,8 @@ class Thread:
         key: `team:channel:thread_ts`.
         started_at: When the bot first had to do with it.
         placeholders: Serialised placeholder map of the redactor.
+        stopped_ts: When somebody last pressed Stop here; what was asked before is not answered.
+        others_ts: When somebody whom the bot does not talk to last spoke here.
     """
 
     key: str
@@ -38,6 +40,8 @@ class Thread:
     started_by: str
     started_at: datetime
     placeholders: Mapping[str, Any]
+    stopped_ts: str | None = None
+    others_ts: str | None = None
 
 
 class SqlConversations:
@@ -96,7 +100,11 @@ class SqlConversations:
         return stored
 
     async def save(self, interaction: Interaction) -> bool:
-        """Replaces every column of a stored interaction; False when its question was deleted."""
+        """Replaces every column of a stored interaction.
+
+        Returns:
+            False when its question was deleted, or edited since it was read.
+        """
         values = _columns(interaction)
         del values["id"]
         result = await self._connection.execute(
@@ -104,6 +112,7 @@ class SqlConversations:
             .where(
                 interactions.c.id == interaction.id,
                 interactions.c.state != InteractionState.ERASED,
+                interactions.c.edited_ts.is_not_distinct_from(interaction.edited_ts),
             )
             .values(**values)
         )
@@ -134,7 +143,7 @@ class SqlConversations:
             update(interactions)
             .where(
                 interactions.c.id == interaction_id,
-                interactions.c.state == InteractionState.PENDING,
+                interactions.c.state.in_([InteractionState.PENDING, InteractionState.ANSWERED]),
             )
             .values(state=InteractionState.FAILED, error=error, answered_at=at)
         )
@@ -207,16 +216,22 @@ class SqlConversations:
         )
         return {row.doc_id: (row.title, row.uri) for row in rows}
 
-    async def resync_question(self, interaction_id: str, question: str) -> None:
-        """Takes over the (redacted) edited text of a question."""
-        await self._connection.execute(
+    async def resync_question(self, interaction_id: str, question: str, *, edited_ts: str) -> bool:
+        """Takes over the (redacted) edited text of a question.
+
+        Returns:
+            False when the question was deleted, or this edit is not the newest one.
+        """
+        result = await self._connection.execute(
             update(interactions)
             .where(
                 interactions.c.id == interaction_id,
                 interactions.c.state != InteractionState.ERASED,
+                or_(interactions.c.edited_ts.is_(None), interactions.c.edited_ts < edited_ts),
             )
-            .values(question=question)
+            .values(question=question, edited_ts=edited_ts)
         )
+        return result.rowcount == 1
 
     async def erase_question(self, team: str, channel: str, ts: str) -> bool:
         """Forgets a question that was deleted in Slack, its answer and its corrections.

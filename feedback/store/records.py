@@ -30,7 +30,7 @@ _RATED = text(
         where c.state in ('proposed', 'claimed', 'approved')
         order by c.interaction_id, c.created_at desc
     ) c on c.interaction_id = i.id
-    where i.answer is not null
+    where i.answer is not null and i.state <> 'stopped'
     order by i.asked_at, i.id
     """
 )

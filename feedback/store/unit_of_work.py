@@ -13,6 +13,7 @@ from feedback.store.deployments import SqlDeployments
 from feedback.store.engine import make_engine, transaction
 from feedback.store.experiments import SqlExperiments
 from feedback.store.explanations import SqlExplanations
+from feedback.store.forgetting import SqlForgetting
 from feedback.store.imports import SqlImports
 from feedback.store.inbox import SqlInbox
 from feedback.store.learning import SqlAdapters, SqlDatasets, SqlTrainingRuns
@@ -23,6 +24,7 @@ from feedback.store.patterns import SqlPatterns
 from feedback.store.people import SqlPeople
 from feedback.store.records import SqlRecords
 from feedback.store.routing import SqlRouting
+from feedback.store.turns import SqlTurns
 from feedback.store.votes import SqlVotes
 
 
@@ -51,6 +53,11 @@ class Transaction:
     def conversations(self) -> SqlConversations:
         """Threads, questions and answers."""
         return SqlConversations(self.connection)
+
+    @cached_property
+    def turns(self) -> SqlTurns:
+        """Whose turn it is in a thread."""
+        return SqlTurns(self.connection)
 
     @cached_property
     def votes(self) -> SqlVotes:
@@ -136,6 +143,11 @@ class Transaction:
     def explanations(self) -> SqlExplanations:
         """Answers with what stood behind them."""
         return SqlExplanations(self.connection)
+
+    @cached_property
+    def forgetting(self) -> SqlForgetting:
+        """Erases what is stored about a person."""
+        return SqlForgetting(self.connection)
 
     @cached_property
     def imports(self) -> SqlImports:

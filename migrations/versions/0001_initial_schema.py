@@ -253,6 +253,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pattern_runs")),
     )
     op.create_table(
+        "pane_contexts",
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("entities", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("event_ts", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("team", "user_id", name=op.f("pk_pane_contexts")),
+    )
+    op.create_table(
         "patterns",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -335,6 +343,8 @@ def upgrade() -> None:
         sa.Column("started_by", sa.Text(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("placeholders", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("stopped_ts", sa.Text(), nullable=True),
+        sa.Column("others_ts", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_threads")),
     )
     op.create_table(
@@ -464,6 +474,7 @@ def upgrade() -> None:
         sa.Column("prompt_tokens", sa.Integer(), nullable=True),
         sa.Column("completion_tokens", sa.Integer(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("edited_ts", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["thread_key"],
             ["threads.key"],
@@ -743,6 +754,7 @@ def downgrade() -> None:
     op.drop_table("postings")
     op.drop_table("people")
     op.drop_table("patterns")
+    op.drop_table("pane_contexts")
     op.drop_table("pattern_runs")
     op.drop_index(
         "ix_outbox_open", table_name="outbox", postgresql_where=sa.text("done_at is null")

@@ -16,6 +16,19 @@ threads = Table(
     moment("started_at"),
     # HMAC of a value -> placeholder number: consistent within the thread, never the raw value.
     Column("placeholders", JSONB, nullable=False),
+    # Slack timestamps of the last Stop, and of the last word of somebody the bot does not talk to.
+    Column("stopped_ts", Text),
+    Column("others_ts", Text),
+)
+
+# What somebody looks at beside the conversation with the bot: ids only.
+pane_contexts = Table(
+    "pane_contexts",
+    metadata,
+    Column("team", Text, primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    Column("entities", JSONB, nullable=False),
+    Column("event_ts", Float, nullable=False),
 )
 
 interactions = Table(
@@ -51,6 +64,7 @@ interactions = Table(
     Column("prompt_tokens", Integer),
     Column("completion_tokens", Integer),
     Column("error", Text),
+    Column("edited_ts", Text),
     Index("uq_interactions_question", "team", "channel", "question_ts", unique=True),
     Index("ix_interactions_answer", "team", "channel", "answer_ts"),
 )
