@@ -11,7 +11,6 @@ from feedback.samples.company import (
 )
 from feedback.samples.generic import (
     Dialogue,
-    Kind,
     Probe,
     arithmetic_probes,
     context_probes,
@@ -21,6 +20,7 @@ from feedback.samples.generic import (
     greeting_probes,
     refusal_probes,
 )
+from feedback.samples.kinds import Kind
 
 __all__ = [
     "Company",

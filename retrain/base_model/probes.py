@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from feedback.samples.generic import (
+from feedback.samples import (
     Kind,
     Probe,
     arithmetic_probes,

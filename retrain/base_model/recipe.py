@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from feedback.samples.generic import Kind
+from feedback.samples import Kind
 
 FIRST_MIX: Mapping[Kind, float] = {
     Kind.CONTEXT: 0.42,
