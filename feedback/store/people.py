@@ -42,7 +42,11 @@ class SqlPeople:
             statement.on_conflict_do_update(
                 index_elements=["team", "user_id"],
                 set_={
-                    "names": statement.excluded.names,
+                    # Who asked to be forgotten stays without names here.
+                    "names": case(
+                        (people.c.forgotten_at.is_not(None), people.c.names),
+                        else_=statement.excluded.names,
+                    ),
                     "is_bot": statement.excluded.is_bot,
                     "role": case(
                         (people.c.role == Role.AGENT, statement.excluded.role),

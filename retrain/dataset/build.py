@@ -148,7 +148,11 @@ class _Split:
         holdout = [pair for pair in pairs if pair[1].side is Side.HOLDOUT]
         out = [_quarantined(c) for c, a in pairs if a.side is Side.QUARANTINE]
         protected = sorted(
-            {a.question for a in (*source.previous, *assignments) if a.side is Side.HOLDOUT}
+            {
+                a.question
+                for a in (*source.previous, *assignments)
+                if a.side is Side.HOLDOUT and a.question
+            }
         )
         # Only thresholds that changed since earlier versions can bring twins up here.
         twins = twins_across(
@@ -331,7 +335,7 @@ def _texts(
     previous: Sequence[Assignment],
     replay: Sequence[ReplayRow],
 ) -> list[str]:
-    asked = {c.question for c in candidates} | {a.question for a in previous}
+    asked = {c.question for c in candidates} | {a.question for a in previous if a.question}
     return sorted(asked | {row.question for row in replay})
 
 

@@ -8,6 +8,7 @@ are the wrong one: single linkage chains a fifth of a real set into one cluster,
 groups later would move rows across the split.
 """
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ class Assignment:
     """The stored side of one question of one interaction.
 
     The question is kept because later rows must be compared with it even when the interaction
-    itself is no longer among the input.
+    itself is no longer among the input. It is empty when its author was forgotten: then thread, row
+    and digest of the completion still say where it belongs.
     """
 
     row_id: str
@@ -258,12 +260,15 @@ def _neighbours(
     join(_same([a.row_id for a in known]))
     if policy.group_same_completion:
         join(_same([a.completion_key for a in known]))
-    questions = [a.question for a in known]
-    join(similar_pairs([shingles(q) for q in questions], policy.twin_jaccard))
-    if vectors is not None and first_new < len(known):
+    told = [index for index, a in enumerate(known) if a.question]
+    questions = [known[index].question for index in told]
+    pairs = similar_pairs([shingles(q) for q in questions], policy.twin_jaccard)
+    join((told[i], told[j]) for i, j in pairs)
+    first_told = bisect_left(told, first_new)
+    if vectors is not None and first_told < len(told):
         everything = vectors.matrix(questions)
-        fresh = cosine_pairs(everything[first_new:], everything, policy.twin_cosine)
-        join((first_new + i, j) for i, j in fresh)
+        fresh = cosine_pairs(everything[first_told:], everything, policy.twin_cosine)
+        join((told[first_told + i], told[j]) for i, j in fresh)
     return found
 
 

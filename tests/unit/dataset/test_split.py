@@ -209,3 +209,20 @@ def test_numbers_of_the_input_rows_decide_nothing() -> None:
     rows: list[InteractionRecord] = distinct_records(80)
     shuffled = rows[::-1]
     assert built(rows).assignments == built(shuffled).assignments
+
+
+def test_a_forgotten_question_keeps_its_side_and_resembles_nothing() -> None:
+    rows = distinct_records(60)
+    before = built(rows)
+    forgotten = [replace(item, question="") for item in before.assignments]
+    fresh = [
+        replace(row, id=f"new-{row.id}", thread_id=f"new-{row.thread_id}", correction=f"no {n}")
+        for n, row in enumerate(distinct_records(30, seed=9))
+    ]
+    after = built(fresh, previous=forgotten)
+    groups = {item.group for item in after.assignments if item.row_id.startswith("new-")}
+    assert len(groups) > 20, "empty questions must not tie everything together"
+    follow_up = replace(fresh[0], id="later", thread_id=before.assignments[0].thread_id)
+    found = built([follow_up], previous=forgotten).assignments
+    placed = next(item for item in found if item.row_id == "later")
+    assert placed.side is before.assignments[0].side
