@@ -1,14 +1,20 @@
 """Engines: one async engine per process, made by a composition root and closed by it."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from feedback.errors import ConfigurationError, UnavailableError
 
 _SCHEMES = ("postgresql+psycopg://", "postgresql://", "postgres://")
+_FRESH_S = 1.0
+"""Seconds for which a returned connection is taken to be alive."""
 
 
 def normalise_url(url: str) -> str:
@@ -28,9 +34,32 @@ def normalise_url(url: str) -> str:
 
 def make_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
     """Returns an engine; nothing connects before its first use."""
-    return create_async_engine(
-        normalise_url(url), pool_size=pool_size, max_overflow=5, pool_pre_ping=True
-    )
+    engine = create_async_engine(normalise_url(url), pool_size=pool_size, max_overflow=5)
+    _ping_idle_connections(engine)
+    return engine
+
+
+def _ping_idle_connections(engine: AsyncEngine) -> None:
+    """Makes sure that a connection which lay idle is alive before it is used.
+
+    SQLAlchemy's own `pool_pre_ping` asks before every use, which costs a busy bot a sixth of its
+    time. A connection that worked a moment ago is used as it is; when the server went away in
+    between, the transaction fails as unavailable and is tried again like any other.
+    """
+
+    def returned(_: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+        entry.info["returned"] = time.monotonic()
+
+    def taken(connection: DBAPIConnection, entry: ConnectionPoolEntry, _: object) -> None:
+        if time.monotonic() - entry.info.get("returned", 0.0) < _FRESH_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as exc:
+            raise DisconnectionError from exc  # the pool takes or makes another one
+
+    event.listen(engine.sync_engine, "checkin", returned)
+    event.listen(engine.sync_engine, "checkout", taken)
 
 
 @asynccontextmanager
