@@ -4,7 +4,7 @@ from feedback.clock import Clock
 from feedback.knowledge.documents import load_documents
 from feedback.knowledge.sync import KnowledgeSync
 from feedback.serving.embed import HttpEmbedder
-from feedback.store.knowledge import SqlKnowledgeRepository
+from feedback.store.knowledge import SqlKnowledgeRepository, tidy
 from feedback.store.unit_of_work import Store
 
 
@@ -22,4 +22,6 @@ async def sync_documents(store: Store, embedder: HttpEmbedder, clock: Clock, sou
     async with store.begin() as tx:
         sync = KnowledgeSync(SqlKnowledgeRepository(tx.connection), embedder, clock=clock)
         counts = await sync.sync(loaded.documents, keep=loaded.unreadable)
+    if counts.added or counts.changed or counts.removed:
+        await tidy(store.engine)
     return counts.embedded_chunks
