@@ -17,7 +17,7 @@ async def forget(
     user: str,
     by: str,
     at: datetime,
-    delivery_id: int | None = None,
+    event_id: str | None = None,
 ) -> ForgetReport:
     """Forgets a person in the caller's transaction.
 
@@ -27,13 +27,13 @@ async def forget(
         user: Their Slack user id.
         by: Who asks; the person's own id is not kept.
         at: Now, of the record's clock.
-        delivery_id: The delivery that asks for this.
+        event_id: Of the delivery that asks for this.
 
     Raises:
         UnavailableError: While a question of theirs is being answered.
     """
     alias = f"forgotten-{secrets.token_hex(8)}"
-    report = await tx.forgetting.erase(team, user, alias=alias, at=at, delivery_id=delivery_id)
+    report = await tx.forgetting.erase(team, user, alias=alias, at=at, event_id=event_id)
     await tx.audit.append(
         subject="person",
         from_state="known",

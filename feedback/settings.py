@@ -48,6 +48,8 @@ class SlackSettings(_Group):
     """Handle of the user group that is called when the bot does not know; empty: nobody is."""
     operators_channel: str = ""
     """Channel id for cycle and experiment notices; empty: none are posted."""
+    operators_team: str = ""
+    """Workspace whose admins may freeze, promote and roll back; empty: every workspace's."""
 
 
 class ModelSettings(_Group):

@@ -37,7 +37,8 @@ class Delivered:
     @property
     def user(self) -> str:
         """Who acted."""
-        return str(self.body["user"]["id"])
+        user = self.body.get("user")
+        return str(user["id"] if isinstance(user, dict) else self.body["user_id"])
 
     @property
     def channel(self) -> str | None:

@@ -31,7 +31,7 @@ _EMPTY_DELIVERIES = text(
     update inbox set payload = '{{}}', error = null,
            state = case when state = 'ready' then 'done' else state end,
            done_at = coalesce(done_at, clock_timestamp())
-    where payload <> '{{}}' and id is distinct from :delivery
+    where payload <> '{{}}' and event_id is distinct from :delivery
       and ((state <> 'leased' and {_OWN})
            or (state not in ('leased', 'ready') and payload::text like :user_like
                and payload::text like :team_like))
@@ -40,7 +40,7 @@ _EMPTY_DELIVERIES = text(
 _IN_HAND = text(
     f"""
     select count(*) from inbox
-    where state = 'leased' and id is distinct from :delivery and {_OWN}
+    where state = 'leased' and event_id is distinct from :delivery and {_OWN}
     """  # noqa: S608 - composed of constants only
 )
 
@@ -284,7 +284,7 @@ class SqlForgetting:
         self._connection = connection
 
     async def erase(
-        self, team: str, user: str, *, alias: str, at: datetime, delivery_id: int | None = None
+        self, team: str, user: str, *, alias: str, at: datetime, event_id: str | None = None
     ) -> ForgetReport:
         """Erases a person's content everywhere; a second time finds nothing and changes nothing.
 
@@ -293,7 +293,7 @@ class SqlForgetting:
             user: Their Slack user id.
             alias: Stands for them from now on.
             at: Now, of the record's clock.
-            delivery_id: The delivery that asks for this, which its handler closes.
+            event_id: Of the delivery that asks for this, which its handler closes.
 
         Raises:
             UnavailableError: While a question of theirs is being answered.
@@ -303,7 +303,7 @@ class SqlForgetting:
             "user": user,
             "alias": alias,
             "at": at,
-            "delivery": delivery_id,
+            "delivery": event_id,
             "user_like": f"%{user}%",
             "team_like": f"%{team}%",
         }

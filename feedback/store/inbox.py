@@ -92,13 +92,14 @@ class SqlInbox:
             },
         )
 
-    async def finish(self, row_id: int) -> None:
-        """Closes a row that a listener handled at once, before any worker took it."""
-        await self._connection.execute(
+    async def finish(self, row_id: int) -> bool:
+        """Closes a row that a listener handled at once; False when a worker took it before."""
+        result = await self._connection.execute(
             update(inbox)
             .where(inbox.c.id == row_id, inbox.c.state == "ready")
             .values(state="done", done_at=func.clock_timestamp(), payload=_EMPTY)
         )
+        return result.rowcount == 1
 
     async def retry(self, row: InboxRow, *, error: str, delay_s: float) -> bool:
         """Gives the row back, claimable again after `delay_s`."""

@@ -127,7 +127,7 @@ async def test_the_delivery_that_asks_is_left_to_its_handler(store: Store) -> No
         (row,) = await tx.inbox.claim("worker", lease_s=60)
     assert row.id == number
     async with store.begin() as tx:
-        await forget(tx, team=TEAM, user=ZOE, by=ZOE, at=NOW, delivery_id=number)
+        await forget(tx, team=TEAM, user=ZOE, by=ZOE, at=NOW, event_id="cmd")
         assert await tx.inbox.complete(row)
     assert ZOE not in str(await found(store, ZOE))
 

@@ -1,0 +1,391 @@
+"""The use case: operators see and steer the loop from Slack, and people have their data forgotten.
+
+Roles are checked here, on every call. What changes traffic and cannot be undone by the opposite
+word is shown first and done on a confirmation: bound to what was shown, to the person, and to five
+minutes. An order or a click closes its delivery in the transaction of its effect, so that the
+listener and a worker that takes over never both act.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from feedback.clock import Clock
+from feedback.domain.cycle import Cycle
+from feedback.domain.forgetting import ForgetReport
+from feedback.domain.operating import (
+    FROZEN,
+    Act,
+    Confirmation,
+    OperatorAct,
+    Standing,
+    changes,
+    model_name,
+)
+from feedback.domain.person import Role
+from feedback.domain.trial import Trial
+from feedback.domain.why import WhyReport
+from feedback.errors import ConflictError, InvalidInputError, NotAllowedError
+from feedback.forgetting import forget
+from feedback.operations import (
+    request_promotion,
+    require_promotable,
+    roll_back,
+    set_brake,
+    standing,
+)
+from feedback.store.cycles import NEXT_CYCLE_AT, SCHEDULER_LOOKED_AT
+from feedback.store.overview import Backlog, LabelCounts, SwitchState
+from feedback.store.unit_of_work import Store, Transaction
+from feedback.why import WhyPolicy, read_why
+
+CONFIRM_WITHIN = timedelta(minutes=5)
+"""A confirmation is good for this long, and an order that comes late is still obeyed."""
+
+
+class Verb(StrEnum):
+    """What `/understudy` understands."""
+
+    STATUS = "status"
+    WHY = "why"
+    FREEZE = "freeze"
+    UNFREEZE = "unfreeze"
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+    FORGET = "forget"
+    HELP = "help"
+
+
+NEEDS: Mapping[Verb, Role] = {
+    Verb.STATUS: Role.REVIEWER,
+    Verb.WHY: Role.REVIEWER,
+    Verb.FREEZE: Role.ADMIN,
+    Verb.UNFREEZE: Role.ADMIN,
+    Verb.PROMOTE: Role.ADMIN,
+    Verb.ROLLBACK: Role.ADMIN,
+    Verb.FORGET: Role.AGENT,
+    Verb.HELP: Role.AGENT,
+}
+"""Who may say what; forgetting somebody else needs an admin."""
+
+STEERS = frozenset({Verb.FREEZE, Verb.UNFREEZE, Verb.PROMOTE, Verb.ROLLBACK})
+"""Verbs that change what everybody gets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What somebody typed after `/understudy`.
+
+    Attributes:
+        reason: The rest of the line, where the verb takes a reason.
+        target: Whom to forget; None is the one who types.
+        delivery_id: Inbox row to close with the effect; None when a worker holds it.
+    """
+
+    team: str
+    user: str
+    verb: Verb
+    event_id: str
+    reason: str = ""
+    target: str | None = None
+    delivery_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A person's yes or no to a confirmation."""
+
+    team: str
+    user: str
+    confirmation_id: str
+    yes: bool
+    event_id: str
+    delivery_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Help:
+    """What this person may say."""
+
+    role: Role
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """Where the loop stands, in one look."""
+
+    now: datetime
+    standing: Standing
+    champion_since: datetime | None
+    served: tuple[str, ...]
+    brake: SwitchState | None
+    trial: Trial | None
+    cycle: Cycle | None
+    last: Cycle | None
+    next_cycle_at: datetime | None
+    labels: LabelCounts
+    label_gate: int
+    backlog: Backlog
+    looked_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """A sentence or two for the person alone."""
+
+    text: str
+
+
+Reply = Help | Status | WhyReport | Confirmation | Said
+
+
+class TakenOverError(ConflictError):
+    """Another worker handles this delivery already."""
+
+
+class OperatorDesk:
+    """Everything `/understudy` does."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        policy: WhyPolicy,
+        *,
+        channel: str = "",
+        home_team: str = "",
+    ) -> None:
+        """Creates the desk.
+
+        Args:
+            store: The record.
+            clock: Confirmations expire by it.
+            policy: Of "why (not) this week".
+            channel: Operators' channel for public notices; empty posts none.
+            home_team: Workspace whose admins steer; empty: every workspace's.
+        """
+        self._store = store
+        self._clock = clock
+        self._policy = policy
+        self._channel = channel
+        self._home_team = home_team
+
+    async def run(self, order: Order) -> Reply:
+        """Obeys an order, or asks for a confirmation.
+
+        Raises:
+            NotAllowedError: When the person's role does not permit it.
+            InvalidInputError: With a sentence for the person, when it cannot be done.
+            TakenOverError: When another worker is at it.
+            RetryableError: When it may succeed later; nothing was changed.
+        """
+        async with self._store.begin() as tx:
+            await _take(tx, order.delivery_id)
+            role = await self._require(tx, order.team, order.user, order.verb)
+            if order.target not in {None, order.user} and not role.includes(Role.ADMIN):
+                raise NotAllowedError(f"{order.user} may not have {order.target} forgotten")
+            match order.verb:
+                case Verb.HELP:
+                    return Help(role=role)
+                case Verb.STATUS:
+                    return await self._status(tx)
+                case Verb.WHY:
+                    return await read_why(tx, self._policy, self._clock.now())
+                case Verb.FREEZE | Verb.UNFREEZE:
+                    return await self._brake(tx, order)
+                case _:
+                    return await self._ask(tx, order)
+
+    async def answer(self, answer: Answer) -> Said:
+        """Does what was confirmed, if it is still what was shown.
+
+        Raises:
+            NotAllowedError: When the person lost the role meanwhile.
+            TakenOverError: When another worker is at it.
+            RetryableError: When it may succeed later; nothing was changed.
+        """
+        try:
+            async with self._store.begin() as tx:
+                await _take(tx, answer.delivery_id)
+                return Said(text=await self._decide(tx, answer))
+        except TakenOverError:
+            raise
+        except ConflictError:
+            async with self._store.begin() as tx:
+                if answer.delivery_id is not None:
+                    await tx.inbox.finish(answer.delivery_id)
+            return Said(
+                text="Nothing was changed: somebody else was faster. Look again before you act."
+            )
+
+    async def _decide(self, tx: Transaction, answer: Answer) -> str:
+        asked = await tx.confirmations.take(
+            answer.confirmation_id, team=answer.team, user=answer.user
+        )
+        if asked is None:
+            return "I cannot find what you wanted to confirm. Nothing was changed."
+        if asked.decided_at is not None:
+            return f"That was decided already: {asked.outcome}"
+        outcome = await self._outcome(tx, asked, answer)
+        await tx.confirmations.decide(asked.id, outcome, at=self._clock.now())
+        return outcome
+
+    async def _outcome(self, tx: Transaction, asked: Confirmation, answer: Answer) -> str:
+        if not answer.yes:
+            return "Cancelled. Nothing was changed."
+        if self._clock.now() >= asked.expires_at:
+            minutes = int(CONFIRM_WITHIN.total_seconds() // 60)
+            return (
+                f"Nothing was changed: a confirmation is good for {minutes} minutes, and this one "
+                f"is older. Type `/understudy {asked.act}` to look again."
+            )
+        await self._require(tx, asked.team, asked.user_id, Verb(asked.act))
+        if asked.act is OperatorAct.FORGET:
+            return await self._forget(tx, asked, answer)
+        return await self._steer(tx, asked)
+
+    async def _steer(self, tx: Transaction, asked: Confirmation) -> str:
+        shown = Standing.from_row(asked.shown)
+        moved = changes(shown, await standing(tx), asked.act)
+        if moved:
+            return (
+                f"Nothing was changed, because things moved since you looked: {'; '.join(moved)}. "
+                f"Type `/understudy {asked.act}` to look again."
+            )
+        act = self._act(asked.user_id, asked.reason)
+        try:
+            if asked.act is OperatorAct.PROMOTE:
+                await request_promotion(tx, act, seen=shown)
+                return (
+                    f"Asked for: {shown.challenger_id} becomes the champion at the scheduler's "
+                    "next look, if it is still proven to be served."
+                )
+            now = await roll_back(tx, act, version=shown.champion_version)
+        except InvalidInputError as exc:
+            return f"Nothing was changed. {exc}"
+        return f"Done: {model_name(now)} is the champion again, from the next question on."
+
+    async def _forget(self, tx: Transaction, asked: Confirmation, answer: Answer) -> str:
+        target = str(asked.shown["user"])
+        if target != asked.user_id:
+            person = await tx.people.get(asked.team, asked.user_id)
+            if not person.role.includes(Role.ADMIN):
+                raise NotAllowedError(f"{asked.user_id} may not have {target} forgotten")
+        report = await forget(
+            tx,
+            team=asked.team,
+            user=target,
+            by=asked.user_id,
+            at=self._clock.now(),
+            event_id=answer.event_id,
+        )
+        return _forgotten(report)
+
+    async def _brake(self, tx: Transaction, order: Order) -> Said:
+        on = order.verb is Verb.FREEZE
+        reason = order.reason or "no reason given"
+        if await set_brake(tx, on=on, act=self._act(order.user, reason)):
+            text = (
+                "Frozen: the champion answers every new question. `/understudy unfreeze` ends it."
+                if on
+                else "No longer frozen."
+            )
+            return Said(text=text)
+        return Said(text="It is frozen already." if on else "It is not frozen.")
+
+    async def _ask(self, tx: Transaction, order: Order) -> Confirmation:
+        """Stores what the person is about to be shown."""
+        act = OperatorAct(order.verb)
+        shown = {"user": order.target or order.user}
+        if act is not OperatorAct.FORGET:
+            seen = await standing(tx)
+            _require_possible(act, seen, order.reason)
+            shown = seen.to_row()
+        now = self._clock.now()
+        confirmation = Confirmation(
+            id=secrets.token_hex(12),
+            team=order.team,
+            user_id=order.user,
+            act=act,
+            shown=shown,
+            reason=order.reason,
+            asked_at=now,
+            expires_at=now + CONFIRM_WITHIN,
+        )
+        await tx.confirmations.add(confirmation)
+        return confirmation
+
+    async def _status(self, tx: Transaction) -> Status:
+        cycles = await tx.cycles.latest(5)
+        trials = await tx.experiments.latest(1)
+        active = await tx.deployments.active()
+        return Status(
+            now=self._clock.now(),
+            standing=await standing(tx),
+            champion_since=await tx.overview.champion_since(),
+            served=tuple(item.name for item in active.adapters) if active else (),
+            brake=await tx.overview.switch(FROZEN),
+            trial=trials[0] if trials and trials[0].ended_at is None else None,
+            cycle=next((cycle for cycle in cycles if cycle.ended_at is None), None),
+            last=next((cycle for cycle in cycles if cycle.ended_at is not None), None),
+            next_cycle_at=_moment(await tx.switches.get(NEXT_CYCLE_AT)),
+            labels=await tx.overview.labels(self._policy.consent),
+            label_gate=self._policy.thresholds.label_gate,
+            backlog=await tx.overview.backlog(),
+            looked_at=_moment(await tx.switches.get(SCHEDULER_LOOKED_AT)),
+        )
+
+    async def _require(self, tx: Transaction, team: str, user: str, verb: Verb) -> Role:
+        role = (await tx.people.get(team, user)).role
+        if not role.includes(NEEDS[verb]):
+            raise NotAllowedError(f"{user} is {role}; {verb} needs {NEEDS[verb]}")
+        if verb in STEERS and self._home_team not in {"", team}:
+            raise NotAllowedError(f"{verb} is for the admins of {self._home_team}, not of {team}")
+        return role
+
+    def _act(self, user: str, reason: str) -> Act:
+        return Act(
+            by=user,
+            reason=reason,
+            at=self._clock.now(),
+            shown_as=f"<@{user}>",
+            channel=self._channel,
+        )
+
+
+def _require_possible(act: OperatorAct, seen: Standing, reason: str) -> None:
+    """Refuses what could not be done anyway, before anybody confirms it."""
+    if not reason:
+        raise InvalidInputError(
+            f"Please say why, it goes into the audit trail: `/understudy {act} because ...`"
+        )
+    if act is OperatorAct.PROMOTE:
+        require_promotable(seen)
+    elif seen.champion_id is None:
+        raise InvalidInputError("The champion is the base model; there is nothing to undo.")
+
+
+async def _take(tx: Transaction, delivery_id: int | None) -> None:
+    if delivery_id is not None and not await tx.inbox.finish(delivery_id):
+        raise TakenOverError(f"delivery {delivery_id} is handled by a worker already")
+
+
+def _forgotten(report: ForgetReport) -> str:
+    counts = ", ".join(
+        f"{report.erased[name]} {name}"
+        for name in ("questions", "corrections", "comments")
+        if report.erased.get(name)
+    )
+    said = f"Done. Erased: {counts or 'there was nothing left to erase'}."
+    if report.datasets:
+        said += (
+            f" {len(report.datasets)} data sets were built from these rows before; they are marked "
+            "for the operators, and nothing new is trained from them."
+        )
+    return said
+
+
+def _moment(stored: str | None) -> datetime | None:
+    return datetime.fromisoformat(stored) if stored else None

@@ -1,0 +1,273 @@
+"""`/understudy` on a real database: roles, confirmations, and exactly one effect."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from bot.operating import (
+    CONFIRM_WITHIN,
+    Answer,
+    Help,
+    OperatorDesk,
+    Order,
+    Reply,
+    Said,
+    Status,
+    TakenOverError,
+    Verb,
+)
+from feedback.clock import FixedClock
+from feedback.domain.delivery import Delivery
+from feedback.domain.operating import Act, Confirmation
+from feedback.domain.person import Person, Role
+from feedback.domain.why import Thresholds, WhyReport
+from feedback.errors import InvalidInputError, NotAllowedError
+from feedback.operations import set_brake, standing
+from feedback.store.unit_of_work import Store
+from feedback.why import WhyPolicy
+from tests.integration.operating.stage import NOW, OPERATORS, add_adapter, set_stage
+from tests.integration.operating.test_traffic import notices
+
+TEAM, ADMIN, REVIEWER, AGENT = "T0TEAM", "U0ADMIN", "U0REVIEW", "U0AGENT"
+POLICY = WhyPolicy(
+    thresholds=Thresholds(label_gate=100, min_fine_tune_failures=10), consent="reviewer_authored"
+)
+
+
+class Desk:
+    """A desk with people around it."""
+
+    def __init__(self, store: Store, *, home_team: str = "") -> None:
+        self.store = store
+        self.clock = FixedClock(NOW)
+        self.desk = OperatorDesk(store, self.clock, POLICY, channel=OPERATORS, home_team=home_team)
+        self.number = 0
+
+    async def say(
+        self, user: str, verb: Verb, reason: str = "because", target: str | None = None
+    ) -> Reply:
+        self.number += 1
+        return await self.desk.run(
+            Order(
+                team=TEAM,
+                user=user,
+                verb=verb,
+                event_id=f"order-{self.number}",
+                reason=reason,
+                target=target,
+            )
+        )
+
+    async def ask(
+        self, verb: Verb, *, user: str = ADMIN, target: str | None = None
+    ) -> Confirmation:
+        asked = await self.say(user, verb, target=target)
+        assert isinstance(asked, Confirmation)
+        return asked
+
+    async def click(self, asked: Confirmation, *, user: str = ADMIN, yes: bool = True) -> str:
+        self.number += 1
+        said = await self.desk.answer(
+            Answer(
+                team=TEAM,
+                user=user,
+                confirmation_id=asked.id,
+                yes=yes,
+                event_id=f"click-{self.number}",
+            )
+        )
+        return said.text
+
+
+@pytest.fixture
+async def desk(store: Store) -> Desk:
+    async with store.begin() as tx:
+        people = [
+            Person(team=TEAM, user_id=user, role=role)
+            for user, role in ((ADMIN, Role.ADMIN), (REVIEWER, Role.REVIEWER), (AGENT, Role.AGENT))
+        ]
+        await tx.people.sync(people, at=NOW)
+    return Desk(store)
+
+
+@pytest.mark.parametrize(
+    ("user", "verb", "allowed"),
+    [
+        (AGENT, Verb.HELP, True),
+        (AGENT, Verb.STATUS, False),
+        (AGENT, Verb.WHY, False),
+        (AGENT, Verb.FREEZE, False),
+        (AGENT, Verb.FORGET, True),
+        (REVIEWER, Verb.STATUS, True),
+        (REVIEWER, Verb.WHY, True),
+        (REVIEWER, Verb.FREEZE, False),
+        (REVIEWER, Verb.UNFREEZE, False),
+        (REVIEWER, Verb.PROMOTE, False),
+        (REVIEWER, Verb.ROLLBACK, False),
+        (ADMIN, Verb.FREEZE, True),
+        ("U0NOBODY", Verb.FREEZE, False),
+    ],
+)
+async def test_roles(desk: Desk, user: str, verb: Verb, allowed: bool) -> None:
+    if allowed:
+        await desk.say(user, verb)
+        return
+    with pytest.raises(NotAllowedError):
+        await desk.say(user, verb)
+    async with desk.store.begin() as tx:
+        assert await tx.audit.entries() == []
+
+
+async def test_only_admins_have_others_forgotten(desk: Desk) -> None:
+    with pytest.raises(NotAllowedError):
+        await desk.ask(Verb.FORGET, user=REVIEWER, target=AGENT)
+    asked = await desk.ask(Verb.FORGET, user=REVIEWER, target=REVIEWER)
+    assert asked.shown == {"user": REVIEWER}
+    asked = await desk.ask(Verb.FORGET, target=AGENT)
+    assert "nothing left to erase" in await desk.click(asked)
+
+
+async def test_steering_may_be_kept_to_one_workspace(store: Store, desk: Desk) -> None:
+    guest = Desk(store, home_team="T0HOME")
+    with pytest.raises(NotAllowedError):
+        await guest.say(ADMIN, Verb.FREEZE)
+    assert isinstance(await guest.say(ADMIN, Verb.STATUS), Status)
+
+
+async def test_freeze_and_unfreeze(desk: Desk) -> None:
+    first, again = await desk.say(ADMIN, Verb.FREEZE), await desk.say(ADMIN, Verb.FREEZE, "")
+    assert isinstance(first, Said)
+    assert isinstance(again, Said)
+    assert "Frozen" in first.text
+    assert "already" in again.text
+    await desk.say(ADMIN, Verb.UNFREEZE)
+    async with desk.store.begin() as tx:
+        entries = await tx.audit.entries(subject="switch:frozen")
+        assert not (await tx.routing.route()).frozen
+    assert [(e.to_state, e.actor, e.reason) for e in entries] == [
+        ("off", ADMIN, "because"),
+        ("on", ADMIN, "because"),
+    ]
+    assert len(await notices(desk.store)) == 2
+
+
+async def test_help_status_and_why(desk: Desk) -> None:
+    await set_stage(desk.store)
+    helped = await desk.say(AGENT, Verb.HELP)
+    assert helped == Help(role=Role.AGENT)
+    status = await desk.say(REVIEWER, Verb.STATUS)
+    assert isinstance(status, Status)
+    assert status.trial is not None
+    assert (status.standing.challenger_id, status.label_gate) == ("new", 100)
+    report = await desk.say(REVIEWER, Verb.WHY)
+    assert isinstance(report, WhyReport)
+    assert {gate.gate for gate in report.training.closed} == {"labels", "patterns", "running cycle"}
+
+
+async def test_a_promotion_is_asked_for_once(desk: Desk) -> None:
+    await set_stage(desk.store)
+    asked = await desk.ask(Verb.PROMOTE)
+    assert "Asked for: new" in await desk.click(asked)
+    assert "decided already: Asked for" in await desk.click(asked)
+    async with desk.store.begin() as tx:
+        waiting = await tx.promotion_requests.waiting("e-c1")
+    assert waiting is not None
+    assert (waiting.requested_by, waiting.reason) == (ADMIN, "because")
+    second = await desk.ask(Verb.PROMOTE)
+    assert "somebody else was faster" in await desk.click(second)
+
+
+async def test_a_rollback_is_done_once(desk: Desk) -> None:
+    async with desk.store.begin() as tx:
+        for number, name in enumerate(("one", "two", "three")):
+            await add_adapter(tx, name)
+            await tx.adapters.promote(name, version=number, at=NOW)
+    asked = await desk.ask(Verb.ROLLBACK)
+    assert "two is the champion again" in await desk.click(asked)
+    assert "decided already" in await desk.click(asked)
+    async with desk.store.begin() as tx:
+        assert (await standing(tx)).champion_id == "two"
+
+
+async def test_a_confirmation_expires(desk: Desk) -> None:
+    await set_stage(desk.store)
+    asked = await desk.ask(Verb.PROMOTE)
+    desk.clock.advance(CONFIRM_WITHIN)
+    assert "good for 5 minutes" in await desk.click(asked)
+    await nothing_was_asked(desk)
+    again = await desk.ask(Verb.PROMOTE)
+    desk.clock.advance(CONFIRM_WITHIN - timedelta(seconds=1))
+    assert "Asked for" in await desk.click(again)
+
+
+async def test_a_stale_confirmation_says_what_changed(desk: Desk) -> None:
+    await set_stage(desk.store)
+    asked = await desk.ask(Verb.PROMOTE)
+    async with desk.store.begin() as tx:
+        await add_adapter(tx, "other")
+        await tx.adapters.promote("other", version=0, at=NOW)
+        await set_brake(tx, on=True, act=Act(by="x", reason="", at=NOW))
+    said = await desk.click(asked)
+    assert "the champion was the base model and is other now" in said
+    assert "traffic was frozen" in said
+    await nothing_was_asked(desk)
+
+
+async def test_a_confirmation_is_its_persons_own(desk: Desk) -> None:
+    await set_stage(desk.store)
+    asked = await desk.ask(Verb.PROMOTE)
+    assert "cannot find" in await desk.click(asked, user=REVIEWER)
+    assert "Cancelled" in await desk.click(asked, yes=False)
+    assert "decided already" in await desk.click(asked)
+    await nothing_was_asked(desk)
+
+
+async def test_a_lost_role_is_noticed_at_the_confirmation(desk: Desk) -> None:
+    await set_stage(desk.store)
+    asked = await desk.ask(Verb.PROMOTE)
+    async with desk.store.begin() as tx:
+        await tx.people.set_role(TEAM, ADMIN, Role.AGENT, at=NOW)
+    with pytest.raises(NotAllowedError):
+        await desk.click(asked)
+    await nothing_was_asked(desk)
+
+
+@pytest.mark.parametrize("verb", [Verb.PROMOTE, Verb.ROLLBACK])
+async def test_a_reason_is_asked_for(desk: Desk, verb: Verb) -> None:
+    with pytest.raises(InvalidInputError, match="say why"):
+        await desk.say(ADMIN, verb, reason="")
+
+
+async def test_what_cannot_be_done_is_not_confirmed(desk: Desk) -> None:
+    with pytest.raises(InvalidInputError, match="No experiment"):
+        await desk.say(ADMIN, Verb.PROMOTE)
+    with pytest.raises(InvalidInputError, match="nothing to undo"):
+        await desk.say(ADMIN, Verb.ROLLBACK)
+
+
+async def test_forgetting_leaves_no_name_in_the_confirmation(desk: Desk) -> None:
+    asked = await desk.ask(Verb.FORGET, user=AGENT)
+    assert "Done" in await desk.click(asked, user=AGENT)
+    async with desk.store.begin() as tx:
+        rows = (await tx.connection.execute(text("select * from confirmations"))).mappings().all()
+    assert AGENT not in str(rows)
+    assert rows[0]["outcome"].startswith("Done")
+
+
+async def test_a_delivery_that_a_worker_took_is_left_to_it(desk: Desk) -> None:
+    async with desk.store.begin() as tx:
+        number = await tx.inbox.add(Delivery(event_id="e", type="command", payload={"body": {}}))
+        await tx.inbox.claim("worker", lease_s=60)
+    order = Order(
+        team=TEAM, user=ADMIN, verb=Verb.FREEZE, event_id="e", reason="x", delivery_id=number
+    )
+    with pytest.raises(TakenOverError):
+        await desk.desk.run(order)
+    async with desk.store.begin() as tx:
+        assert not (await tx.routing.route()).frozen
+
+
+async def nothing_was_asked(desk: Desk) -> None:
+    async with desk.store.begin() as tx:
+        assert await tx.promotion_requests.latest() is None
