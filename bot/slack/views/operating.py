@@ -133,7 +133,7 @@ def _outlook(title: str, outlook: Outlook) -> list[Block]:
 
 
 def _gate(gate: Gate) -> str:
-    return f"{_MARKS[gate.state]} *{escape(gate.gate)}*: {escape(clip(describe_gate(gate), 400))}"
+    return f"{_MARKS[gate.state]} *{escape(gate.gate)}*: {escape(clip(describe_gate(gate), 300))}"
 
 
 def _question(asked: Confirmation) -> str:

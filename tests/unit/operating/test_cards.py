@@ -1,0 +1,126 @@
+"""What `/understudy` shows keeps to Slack's limits, and nothing in it calls anybody."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.operating import CONFIRM_WITHIN, NEEDS, Help, Reply, Said, Status
+from bot.slack.views.operating import render
+from feedback.domain.operating import Confirmation, OperatorAct, Standing
+from feedback.domain.pattern import Verdict
+from feedback.domain.person import Role
+from feedback.domain.why import TrialFacts, why
+from feedback.store.overview import Backlog, LabelCounts, SwitchState
+from tests.unit.bot.test_views import HOSTILE, require_valid, texts
+from tests.unit.operating.test_why import CYCLE, LATELY, NOW, READY, pattern, trial
+
+SEEN = Standing(
+    champion_id=None,
+    champion_version=3,
+    previous_id=None,
+    frozen=False,
+    experiment_id="e1",
+    challenger_id="new",
+    state="TEST",
+    decision="HOLD_samples",
+)
+STATUS = Status(
+    now=NOW,
+    standing=replace(SEEN, champion_id=HOSTILE),
+    champion_since=NOW,
+    served=("new", HOSTILE),
+    brake=SwitchState(value="on", set_by="U0ADMIN", set_at=NOW),
+    trial=trial(),
+    cycle=None,
+    last=replace(CYCLE, reason=HOSTILE * 50),
+    next_cycle_at=NOW,
+    labels=LabelCounts(approved=20, trainable=15, waiting=2),
+    label_gate=5000,
+    backlog=Backlog(
+        inbox_waiting=1, inbox_failed=2, outbox_waiting=3, outbox_failed=0, oldest=None
+    ),
+    looked_at=None,
+)
+EMPTY = replace(
+    STATUS,
+    standing=replace(SEEN, experiment_id=None),
+    champion_since=None,
+    served=(),
+    brake=None,
+    trial=None,
+    last=None,
+    next_cycle_at=None,
+)
+HOSTILE_FACTS = replace(
+    READY,
+    labels=0,
+    patterns=tuple(pattern(9, Verdict.DOCUMENT, f"{HOSTILE} {n}" * 40) for n in range(9)),
+    last_cycle=replace(CYCLE, reason=HOSTILE * 100),
+)
+
+
+def asked(act: OperatorAct, reason: str = HOSTILE) -> Confirmation:
+    forget = act is OperatorAct.FORGET
+    return Confirmation(
+        id="abc",
+        team="T1",
+        user_id="U1",
+        act=act,
+        shown={"user": "U2"} if forget else SEEN.to_row(),
+        reason="" if forget else reason,
+        asked_at=NOW,
+        expires_at=NOW + CONFIRM_WITHIN,
+    )
+
+
+REPLIES = [
+    *(Help(role=role) for role in Role),
+    STATUS,
+    EMPTY,
+    why(READY, None, NOW),
+    why(HOSTILE_FACTS, TrialFacts(trial=trial(), lately=LATELY), NOW),
+    *(asked(act) for act in OperatorAct),
+    Said(text="Done."),
+]
+
+
+@pytest.mark.parametrize("reply", REPLIES)
+def test_slack_takes_it_and_nobody_is_called(reply: Reply) -> None:
+    text, blocks = render(reply)
+    assert text
+    require_valid(blocks)
+    shown = "\n".join(found for _, found in texts(blocks))
+    for call in ("<!here>", "<@U1>", "<https://evil"):
+        assert call not in shown
+
+
+def test_help_shows_what_the_person_may_do() -> None:
+    for role in Role:
+        _, blocks = render(Help(role=role))
+        listed = blocks[0]["text"]["text"]
+        for verb, needed in NEEDS.items():
+            assert (f"/understudy {verb}`" in listed) == role.includes(needed)
+    assert "forget @somebody" not in render(Help(role=Role.REVIEWER))[1][0]["text"]["text"]
+
+
+def test_a_confirmation_shows_what_it_is_bound_to() -> None:
+    _, blocks = render(asked(OperatorAct.PROMOTE))
+    shown = "\n".join(found for _, found in texts(blocks))
+    for part in ("*new*", "*the base model*", "TEST", "HOLD_samples", "over it", "Good until"):
+        assert part in shown
+    values = [item["value"] for item in blocks[2]["elements"]]
+    assert values == ['{"k":"abc"}', '{"k":"abc"}'], "buttons carry an opaque id and nothing else"
+
+
+def test_forgetting_names_the_person() -> None:
+    assert "<@U2>" in render(asked(OperatorAct.FORGET))[0]
+    own = replace(asked(OperatorAct.FORGET), shown={"user": "U1"})
+    assert "about you?" in render(own)[0]
+
+
+def test_why_names_the_date_and_what_is_missing() -> None:
+    facts = replace(READY, labels=900)
+    shown = "\n".join(found for _, found in texts(render(why(facts, None, NOW))[1]))
+    assert "100 approved corrections missing at 10.0 a day" in shown
+    assert f"expected on {NOW + timedelta(days=10):%Y-%m-%d}" in shown
