@@ -19,14 +19,15 @@ from bot.notices import Notices
 from bot.redacting import ThreadRedactor
 from bot.routing import TurnRouter
 from bot.slack.api import SlackApi, make_client
-from bot.slack.app import build_app
+from bot.slack.app import Reception, build_app
 from bot.slack.asking import Asking, TellPrivately
 from bot.slack.directory import Directory
 from bot.slack.events import EventHandler, EventParts
 from bot.slack.home import HomePages
 from bot.slack.inbox_gate import InboxGate
 from bot.slack.late import LateInteractions
-from bot.slack.listeners import ListenerParts, Listeners
+from bot.slack.listeners.base import Heard, ListenerParts
+from bot.slack.listeners.registry import everything_heard
 from bot.slack.payloads import Identity
 from bot.slack.posting import Poster
 from bot.voting import VotingDesk
@@ -112,13 +113,13 @@ def _assemble(settings: Settings, outside: Outside, api: SlackApi, identity: Ide
         voting=VotingDesk(store, clock, redactor),
         corrections=CorrectionDesk(store, clock, redactor),
         effects_owed=notices.wake,
-        in_flight=in_flight,
     )
-    events = _events(settings, outside, redactor, directory, listening, identity)
+    heard = everything_heard(listening)
+    events = _events(settings, outside, redactor, directory, listening, heard, identity)
     workers = InboxWorkers(store, events.handle, events.give_up, _worker_settings(settings))
     gate = InboxGate(store, clock, identity, workers.wake, in_flight)
     return Bot(
-        app=build_app(api.client, gate, Listeners(listening)),
+        app=build_app(api.client, gate, Reception(store, heard, in_flight)),
         api=api,
         identity=identity,
         in_flight=in_flight,
@@ -134,6 +135,7 @@ def _events(
     redactor: ThreadRedactor,
     directory: Directory,
     listening: ListenerParts,
+    heard: Heard,
     identity: Identity,
 ) -> EventHandler:
     api = listening.api
@@ -152,9 +154,7 @@ def _events(
         lease_s=settings.bot.lease_s,
         tell=_private_teller(api),
     )
-    late = LateInteractions(
-        listening.voting, listening.corrections, effects_owed=listening.effects_owed
-    )
+    late = LateInteractions(heard, effects_owed=listening.effects_owed)
     return EventHandler(
         EventParts(
             store=outside.store,

@@ -50,14 +50,8 @@ class EventHandler:
 
     async def handle(self, row: InboxRow) -> bool:
         """Works on a row; True when it was closed on the way."""
-        if row.type in INTERACTIVE:
-            await self._parts.late.apply(
-                Delivered(
-                    body=row.payload["body"],
-                    event_id=row.event_id,
-                    received_ts=float(row.payload["received"]),
-                )
-            )
+        if row.type in INTERACTIVE or row.type == "command":
+            await self._parts.late.apply(_stored(row))
             return False
         if row.type == "app_rate_limited":
             _log.error(
@@ -65,12 +59,13 @@ class EventHandler:
                 row.payload["body"].get("team_id"),
             )
             return False
-        if row.type == "command":
-            return False
         return await self._event(row, parse(row.payload))
 
     async def give_up(self, row: InboxRow, exc: Exception) -> None:
-        """Tells the asker when a question failed for good."""
+        """Tells the one who asked, clicked or typed when it failed for good."""
+        if row.type in INTERACTIVE or row.type == "command":
+            await self._parts.late.give_up(_stored(row))
+            return
         if row.type not in {"message", "app_mention"}:
             return
         event = parse(row.payload)
@@ -114,3 +109,11 @@ class EventHandler:
             raise UnavailableError(
                 f"message {event.ts} is not known as an answer yet", retry_after=1.0
             )
+
+
+def _stored(row: InboxRow) -> Delivered:
+    return Delivered(
+        body=row.payload["body"],
+        event_id=row.event_id,
+        received_ts=float(row.payload["received"]),
+    )

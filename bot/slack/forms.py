@@ -64,6 +64,17 @@ class Delivered:
         )
 
 
+def subject_of(delivered: Delivered) -> str:
+    """Returns the action, callback or command that a payload is about."""
+    body = delivered.body
+    kind = body.get("type")
+    if kind == "block_actions":
+        return str((body.get("actions") or [{}])[0].get("action_id", ""))
+    if kind in {"view_submission", "view_closed"}:
+        return str(body["view"].get("callback_id", ""))
+    return str(body.get("callback_id") or body.get("command") or "")
+
+
 def vote_of(delivered: Delivered) -> tuple[str, Rating]:
     """Returns `(interaction id, rating)` of a click on the feedback buttons.
 

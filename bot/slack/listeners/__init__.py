@@ -1,0 +1,1 @@
+"""Thin Bolt listeners, one module per topic: acknowledge, call the use case, show the outcome."""
