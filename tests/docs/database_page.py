@@ -24,6 +24,7 @@ ABOUT = {
     "people": "Members of the workspace: names for redaction, role, consent.",
     "channels": "Settings of channels, by id. Nothing reads them yet.",
     "threads": "Conversations. `placeholders` holds keyed digests and numbers, never the values.",
+    "pane_contexts": "What somebody looks at beside the conversation with the bot: ids only.",
     "interactions": "Questions and the answers given, with everything that explains an answer.",
     "votes": "One current opinion per person and answer.",
     "vote_events": "Every click and reaction, from which the current opinion is folded.",
@@ -53,6 +54,8 @@ ABOUT = {
     "cycle_requests": "Cycles that somebody asked for.",
     "audit": "Append-only, hash-chained: who changed which state from what to what, and why.",
     "switches": "The operator's brake (`frozen`) and small facts of the scheduler.",
+    "promotion_requests": "Promotions asked for by hand; the scheduler makes or refuses them.",
+    "confirmations": "What an operator was shown before acting; used once, and not for long.",
     "apscheduler_jobs": "APScheduler's own table.",
 }
 
