@@ -16,6 +16,7 @@ from bot.answering import Answering, AnswerSettings, Generators, Guard, Knowledg
 from bot.correcting import CorrectionDesk
 from bot.in_flight import InFlight
 from bot.notices import Notices
+from bot.operating import OperatorDesk
 from bot.redacting import ThreadRedactor
 from bot.routing import TurnRouter
 from bot.slack.api import SlackApi, make_client
@@ -28,6 +29,7 @@ from bot.slack.inbox_gate import InboxGate
 from bot.slack.late import LateInteractions
 from bot.slack.listeners.base import Heard, ListenerParts
 from bot.slack.listeners.registry import everything_heard
+from bot.slack.operating import OperatorCommands
 from bot.slack.payloads import Identity
 from bot.slack.posting import Poster
 from bot.voting import VotingDesk
@@ -38,6 +40,7 @@ from feedback.ports import GenerationOptions
 from feedback.prompting import PromptPolicy
 from feedback.settings import Settings
 from feedback.store.unit_of_work import Store
+from feedback.why import WhyPolicy
 
 _log = logging.getLogger(__name__)
 
@@ -112,6 +115,7 @@ def _assemble(settings: Settings, outside: Outside, api: SlackApi, identity: Ide
         api=api,
         voting=VotingDesk(store, clock, redactor),
         corrections=CorrectionDesk(store, clock, redactor),
+        operators=_operators(settings, outside, api, notices.wake),
         effects_owed=notices.wake,
     )
     heard = everything_heard(listening)
@@ -127,6 +131,19 @@ def _assemble(settings: Settings, outside: Outside, api: SlackApi, identity: Ide
         notices=notices,
         directory=directory,
     )
+
+
+def _operators(
+    settings: Settings, outside: Outside, api: SlackApi, effects_owed: Callable[[], None]
+) -> OperatorCommands:
+    desk = OperatorDesk(
+        outside.store,
+        outside.clock,
+        WhyPolicy.of(settings),
+        channel=settings.slack.operators_channel,
+        home_team=settings.slack.operators_team,
+    )
+    return OperatorCommands(outside.store, outside.clock, api, desk, effects_owed=effects_owed)
 
 
 def _events(

@@ -12,6 +12,7 @@ from slack_bolt.context.async_context import AsyncBoltContext
 from bot.correcting import CorrectionDesk
 from bot.slack.api import SlackApi
 from bot.slack.forms import Delivered
+from bot.slack.operating import OperatorCommands
 from bot.slack.views.blocks import Block, loading
 from bot.voting import VotingDesk
 from feedback.errors import (
@@ -79,6 +80,7 @@ class ListenerParts:
     api: SlackApi
     voting: VotingDesk
     corrections: CorrectionDesk
+    operators: OperatorCommands
     effects_owed: Callable[[], None]
 
 

@@ -3,6 +3,7 @@
 from bot.slack.listeners.answers import AnswerListeners
 from bot.slack.listeners.base import Heard, ListenerParts
 from bot.slack.listeners.corrections import CorrectionListeners
+from bot.slack.listeners.operating import OperatorListeners
 from bot.slack.listeners.reviews import ReviewListeners
 
 
@@ -12,4 +13,5 @@ def everything_heard(parts: ListenerParts) -> Heard:
         AnswerListeners(parts).heard()
         | CorrectionListeners(parts).heard()
         | ReviewListeners(parts).heard()
+        | OperatorListeners(parts).heard()
     )
