@@ -3,18 +3,20 @@
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from bot.abstain import ABSTAIN_TEXT, decide_abstain
+from bot.drafts import Audience, Draft, Source, sources_of
 from bot.redacting import ThreadRedactor
 from bot.routing import Turn, TurnRouter
 from bot.slack.payloads import Question, moment_of, plain_text
 from feedback.clock import Clock
 from feedback.domain.interaction import Arm, Interaction, InteractionState, Retrieved
-from feedback.domain.knowledge import Hit, SearchResult
+from feedback.domain.knowledge import SearchResult
 from feedback.domain.rollout import AdapterRef
+from feedback.domain.text import normalise
 from feedback.errors import (
     ConfigurationError,
     GenerationFailedError,
@@ -27,9 +29,6 @@ from feedback.store.conversations import Thread
 from feedback.store.unit_of_work import Store, Transaction
 
 _log = logging.getLogger(__name__)
-
-OnText = Callable[[str], Awaitable[None]]
-"""Called with every new piece of text while an answer is generated."""
 
 
 class Knowledge(Protocol):
@@ -94,14 +93,6 @@ class Prepared:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """A document shown under an answer."""
-
-    title: str
-    uri: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Answered:
     """A stored answer that is owed to the thread, or posted already."""
 
@@ -152,12 +143,25 @@ class Answering:
             history = await self._history(tx, question)
         return Prepared(interaction=interaction, thread=thread, history=history)
 
-    async def answer(self, prepared: Prepared, on_text: OnText | None = None) -> Answered:
+    async def again(self, prepared: Prepared) -> Prepared:
+        """Returns the question as it is stored now."""
+        known = prepared.interaction
+        async with self._store.begin() as tx:
+            stored = await tx.conversations.get(known.id, team=known.team)
+        return replace(prepared, interaction=stored or known)
+
+    async def answer(
+        self,
+        prepared: Prepared,
+        draft: Draft | None = None,
+        audience: Audience | None = None,
+    ) -> Answered:
         """Generates the answer and returns it, not stored yet.
 
         Args:
             prepared: The stored question.
-            on_text: Gets the text as it is generated.
+            draft: Filled on the way, for the one who may stop it.
+            audience: Watches; without one the answer comes in one piece.
 
         Raises:
             RetryableError: The model server or the database is not there for the moment.
@@ -166,17 +170,17 @@ class Answering:
         started = time.perf_counter()
         pending = prepared.interaction
         turn = await self._router.turn(prepared.thread, pending.asker, at=pending.asked_at)
-        found = await self._search(pending.question, turn)
+        draft = draft or Draft()
+        draft.turn = turn
+        found = draft.found = await self._search(pending.question, turn)
+        if audience is not None:
+            await audience.found(sources_of(found.hits) if found.passages else ())
         messages = build_messages(
             pending.question, found.passages, prepared.history, self._settings.prompt
         )
-        generation, adapter, error = await self._generate(turn, messages, on_text)
+        generation, adapter, error = await self._generate(turn, messages, draft, audience)
         interaction = replace(
-            self._judged(pending, found, generation.text.strip()),
-            base_model=turn.base_model,
-            adapter_id=adapter.id if adapter else None,
-            adapter_sha256=adapter.sha256 if adapter else None,
-            template_sha256=turn.template_sha256,
+            _by(self._judged(pending, found, generation.text.strip()), turn, adapter),
             experiment_id=turn.experiment_id,
             arm=turn.arm,
             share=turn.share,
@@ -190,6 +194,23 @@ class Answering:
         hidden = interaction.abstained or not found.passages
         return Answered(interaction=interaction, sources=() if hidden else sources_of(found.hits))
 
+    def stopped(self, pending: Interaction, draft: Draft, *, answer_ts: str | None) -> Interaction:
+        """Returns what is stored of an answer that somebody stopped.
+
+        It takes no part in an experiment: nobody has seen all of it.
+        """
+        stopped = replace(
+            pending,
+            state=InteractionState.STOPPED,
+            answer=draft.text.strip() or None,
+            answer_ts=answer_ts,
+            prompt_version=PROMPT_VERSION,
+            retrieved=_retrieved(draft.found) if draft.found else (),
+            with_context=bool(draft.found and draft.found.passages),
+            answered_at=self._clock.now(),
+        )
+        return _by(stopped, draft.turn, draft.turn.adapter) if draft.turn else stopped
+
     def _judged(self, pending: Interaction, found: SearchResult, text: str) -> Interaction:
         """Returns the interaction with its text, or the honest "I don't know" in its place."""
         passages = [hit.text for hit in found.hits]
@@ -200,28 +221,26 @@ class Answering:
             state=InteractionState.ANSWERED,
             answer=ABSTAIN_TEXT if abstained else text,
             prompt_version=PROMPT_VERSION,
-            retrieved=tuple(
-                Retrieved(doc_id=hit.doc_id, score=hit.score, chunk_id=hit.chunk_id)
-                for hit in found.hits
-            ),
+            retrieved=_retrieved(found),
             with_context=bool(found.passages),
             abstained=abstained,
             grounded=quality.grounded if found.passages else None,
             on_brand=quality.on_brand,
         )
 
-    async def resync(self, team: str, channel: str, ts: str, raw: str, *, bot: str) -> None:
-        """Takes over an edited question, redacted."""
-        async with self._store.begin() as tx:
-            interaction = await tx.conversations.by_question(team, channel, ts)
-            if interaction is None:
-                return
-            thread = await tx.conversations.lock_thread(interaction.thread_key)
-            redacted = self._redactor.redact(
-                plain_text(raw, bot=bot), thread.placeholders, team=team
-            )
-            await tx.conversations.save_placeholders(thread.key, redacted.placeholders)
-            await tx.conversations.resync_question(interaction.id, redacted.text)
+    async def resync(
+        self, tx: Transaction, interaction: Interaction, raw: str, *, edited_ts: str, bot: str
+    ) -> bool:
+        """Takes over an edited question, redacted; True when its words changed."""
+        thread = await tx.conversations.lock_thread(interaction.thread_key)
+        redacted = self._redactor.redact(
+            plain_text(raw, bot=bot), thread.placeholders, team=interaction.team
+        )
+        await tx.conversations.save_placeholders(thread.key, redacted.placeholders)
+        taken = await tx.conversations.resync_question(
+            interaction.id, redacted.text, edited_ts=edited_ts
+        )
+        return taken and normalise(redacted.text) != normalise(interaction.question)
 
     async def _search(self, question: str, turn: Turn) -> SearchResult:
         if self._settings.retrieve == 0:
@@ -236,37 +255,45 @@ class Answering:
             return SearchResult()
 
     async def _generate(
-        self, turn: Turn, messages: Sequence[Message], on_text: OnText | None
+        self, turn: Turn, messages: Sequence[Message], draft: Draft, audience: Audience | None
     ) -> tuple[Generation, AdapterRef | None, str | None]:
         """Returns the generation, the adapter that made it, and what went wrong on the way."""
         try:
-            return await self._one(turn, turn.adapter, messages, on_text), turn.adapter, turn.error
+            generation = await self._one(turn, turn.adapter, messages, draft, audience)
         except UnderstudyError as exc:
             challenged = turn.arm is Arm.CHALLENGER and turn.adapter != turn.fallback
             if not challenged:
                 raise
             _log.warning("the challenger failed, the champion answers: %s", exc)
             error = type(exc).__name__
-        return await self._one(turn, turn.fallback, messages, on_text), turn.fallback, error
+        else:
+            return generation, turn.adapter, turn.error
+        draft.text = ""
+        if audience is not None:
+            await audience.restart()
+        generation = await self._one(turn, turn.fallback, messages, draft, audience)
+        return generation, turn.fallback, error
 
     async def _one(
         self,
         turn: Turn,
         adapter: AdapterRef | None,
         messages: Sequence[Message],
-        on_text: OnText | None,
+        draft: Draft,
+        audience: Audience | None,
     ) -> Generation:
         generator = self._generators.at(turn.url, turn.served)
         name = adapter.id if adapter else None
         options = self._settings.options
-        if on_text is None:
+        if audience is None:
             return _nonempty(await generator.chat(messages, adapter=name, options=options))
         finished: Generation | None = None
         async for piece in generator.stream(messages, adapter=name, options=options):
             if isinstance(piece, Generation):
                 finished = piece
             else:
-                await on_text(piece)
+                draft.text += piece
+                await audience.write(piece)
         if finished is None:
             raise GenerationFailedError("the stream ended without its final event")
         return _nonempty(finished)
@@ -289,11 +316,21 @@ class Answering:
         ]
 
 
-def sources_of(hits: Sequence[Hit], limit: int = 3) -> tuple[Source, ...]:
-    """Returns the distinct documents of the best hits, best first."""
-    seen: Mapping[str, Hit] = {hit.doc_id: hit for hit in reversed(hits)}
-    kept = list(dict.fromkeys(hit.doc_id for hit in hits))[:limit]
-    return tuple(Source(title=seen[doc].title, uri=seen[doc].uri) for doc in kept)
+def _by(interaction: Interaction, turn: Turn, adapter: AdapterRef | None) -> Interaction:
+    """Returns the interaction with the model that answered."""
+    return replace(
+        interaction,
+        base_model=turn.base_model,
+        adapter_id=adapter.id if adapter else None,
+        adapter_sha256=adapter.sha256 if adapter else None,
+        template_sha256=turn.template_sha256,
+    )
+
+
+def _retrieved(found: SearchResult) -> tuple[Retrieved, ...]:
+    return tuple(
+        Retrieved(doc_id=hit.doc_id, score=hit.score, chunk_id=hit.chunk_id) for hit in found.hits
+    )
 
 
 def _nonempty(generation: Generation) -> Generation:
@@ -325,4 +362,5 @@ def _interaction_of(question: Question, text: str) -> Interaction:
         asker=question.user,
         asked_at=question.asked_at,
         question=text,
+        edited_ts=question.edited_ts,
     )

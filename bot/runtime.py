@@ -21,7 +21,7 @@ from bot.redacting import ThreadRedactor
 from bot.routing import TurnRouter
 from bot.slack.api import SlackApi, make_client
 from bot.slack.app import Reception, build_app
-from bot.slack.asking import Asking, TellPrivately
+from bot.slack.conversation import make_conversation
 from bot.slack.directory import Directory
 from bot.slack.events import EventHandler, EventParts
 from bot.slack.home import HomePages
@@ -29,9 +29,9 @@ from bot.slack.inbox_gate import InboxGate
 from bot.slack.late import LateInteractions
 from bot.slack.listeners.base import Heard, ListenerParts
 from bot.slack.listeners.registry import everything_heard
+from bot.slack.manner import ChannelManners
 from bot.slack.operating import OperatorCommands
 from bot.slack.payloads import Identity
-from bot.slack.posting import Poster
 from bot.voting import VotingDesk
 from bot.worker import InboxWorkers, WorkerSettings
 from feedback.clock import Clock
@@ -121,7 +121,7 @@ def _assemble(settings: Settings, outside: Outside, api: SlackApi, identity: Ide
     heard = everything_heard(listening)
     events = _events(settings, outside, redactor, directory, listening, heard, identity)
     workers = InboxWorkers(store, events.handle, events.give_up, _worker_settings(settings))
-    gate = InboxGate(store, clock, identity, workers.wake, in_flight)
+    gate = InboxGate(store, clock, identity, workers.wake, in_flight, stopped=events.look)
     return Bot(
         app=build_app(api.client, gate, Reception(store, heard, in_flight)),
         api=api,
@@ -157,28 +157,23 @@ def _events(
 ) -> EventHandler:
     api = listening.api
     answering = _answering(settings, outside, redactor)
-    poster = Poster(
-        api,
-        stream_channels=settings.bot.stream_channels,
-        handoff=lambda: directory.handoff_group,
-    )
-    asking = Asking(
+    conversation = make_conversation(
         outside.store,
         outside.clock,
+        api,
         answering,
-        poster,
         identity,
+        ChannelManners(
+            stream_channels=settings.bot.stream_channels,
+            handoff=lambda: directory.handoff_group,
+        ),
         lease_s=settings.bot.lease_s,
-        tell=_private_teller(api),
     )
     late = LateInteractions(heard, effects_owed=listening.effects_owed)
     return EventHandler(
         EventParts(
-            store=outside.store,
-            api=api,
             bot=identity,
-            asking=asking,
-            answering=answering,
+            conversation=conversation,
             voting=listening.voting,
             home=HomePages(outside.store, api, label_gate=settings.retrain.label_gate),
             late=late,
@@ -273,10 +268,3 @@ async def _wait(stop: asyncio.Event, seconds: float) -> None:
             await stop.wait()
     except TimeoutError:
         return
-
-
-def _private_teller(api: SlackApi) -> TellPrivately:
-    async def tell(user: str, text: str) -> None:
-        await api.post(await api.open_dm(user), text)
-
-    return tell

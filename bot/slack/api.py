@@ -15,6 +15,8 @@ from bot.slack.errors import slack_errors
 from bot.slack.payloads import Identity
 
 Blocks = list[dict[str, Any]]
+Chunks = Sequence[dict[str, Any]]
+"""Pieces of a streamed message, see `bot.slack.views.progress`."""
 
 
 class SlackApi:
@@ -125,41 +127,77 @@ class SlackApi:
                 channel_id=channel, thread_ts=thread_ts, status=status
             )
 
-    async def start_stream(self, channel: str, thread_ts: str, text: str, recipient: str) -> str:
+    async def set_session(
+        self,
+        channel: str,
+        thread_ts: str,
+        status: str,
+        *,
+        title: str | None = None,
+        initiator: str | None = None,
+    ) -> None:
+        """Moves an agent session; `title` and `initiator` count when this creates it."""
+        with slack_errors("agents.sessions.setStatus"):
+            await self._posting.agents_sessions_setStatus(
+                channel_id=channel,
+                thread_ts=thread_ts,
+                status=status,
+                title=title or None,
+                initiator_user_id=initiator,
+            )
+
+    async def suggest_prompts(self, channel: str, prompts: Sequence[dict[str, str]]) -> None:
+        """Offers up to four prompts in a conversation with the bot."""
+        with slack_errors("assistant.threads.setSuggestedPrompts"):
+            await self.client.assistant_threads_setSuggestedPrompts(
+                channel_id=channel, prompts=list(prompts)
+            )
+
+    async def delete(self, channel: str, ts: str) -> None:
+        """Deletes a message of ours."""
+        with slack_errors("chat.delete"):
+            await self.client.chat_delete(channel=channel, ts=ts)
+
+    async def start_stream(
+        self, channel: str, thread_ts: str, recipient: str, *, chunks: Chunks
+    ) -> str:
         """Begins a streamed message and returns its ts; `recipient` is `team:user`."""
         team, _, user = recipient.partition(":")
         with slack_errors("chat.startStream"):
             answer = await self._posting.chat_startStream(
                 channel=channel,
                 thread_ts=thread_ts,
-                markdown_text=text,
+                chunks=chunks,
+                task_display_mode="plan",
                 recipient_team_id=team,
                 recipient_user_id=user,
             )
         return str(answer["ts"])
 
-    async def append_stream(self, channel: str, ts: str, text: str) -> None:
-        """Adds text to a streamed message."""
+    async def append_stream(self, channel: str, ts: str, *, chunks: Chunks) -> None:
+        """Adds text and steps to a streamed message."""
         with slack_errors("chat.appendStream"):
-            await self._posting.chat_appendStream(channel=channel, ts=ts, markdown_text=text)
+            await self._posting.chat_appendStream(channel=channel, ts=ts, chunks=chunks)
 
     async def stop_stream(
         self,
         channel: str,
         ts: str,
         *,
-        text: str = "",
+        chunks: Chunks = (),
         blocks: Sequence[dict[str, Any]] = (),
         metadata: dict[str, Any] | None = None,
+        session_status: str = "active",
     ) -> None:
-        """Ends a streamed message."""
+        """Ends a streamed message; `session_status` is what becomes of its agent session."""
         with slack_errors("chat.stopStream"):
             await self._posting.chat_stopStream(
                 channel=channel,
                 ts=ts,
-                markdown_text=text or None,
+                chunks=list(chunks) or None,
                 blocks=list(blocks) or None,
                 metadata=metadata,
+                session_status=session_status,
             )
 
     async def open_view(self, trigger_id: str, view: dict[str, Any]) -> dict[str, Any]:

@@ -3,27 +3,26 @@
 import logging
 from dataclasses import dataclass
 
-from bot.answering import Answering
-from bot.slack.api import SlackApi
-from bot.slack.asking import Asking
+from bot.slack.agent_events import context_changed, session_stopped
+from bot.slack.conversation import Conversation
 from bot.slack.forms import Delivered
 from bot.slack.home import HomePages
 from bot.slack.late import LateInteractions
 from bot.slack.payloads import (
+    ASK_SHORTCUT,
     INTERACTIVE,
     DeletedMessage,
     EditedMessage,
-    Event,
     HomeOpened,
     Identity,
     Question,
     Thumb,
+    asked_with,
     parse,
 )
 from bot.voting import Act, VotingDesk
 from feedback.domain.delivery import InboxRow
 from feedback.errors import UnavailableError
-from feedback.store.unit_of_work import Store
 
 _log = logging.getLogger(__name__)
 
@@ -32,11 +31,8 @@ _log = logging.getLogger(__name__)
 class EventParts:
     """Everything that events can lead to."""
 
-    store: Store
-    api: SlackApi
     bot: Identity
-    asking: Asking
-    answering: Answering
+    conversation: Conversation
     voting: VotingDesk
     home: HomePages
     late: LateInteractions
@@ -48,9 +44,14 @@ class EventHandler:
     def __init__(self, parts: EventParts) -> None:
         self._parts = parts
 
+    def look(self) -> None:
+        """Says that a row was written that may end an answer in the making."""
+        self._parts.conversation.look()
+
     async def handle(self, row: InboxRow) -> bool:
         """Works on a row; True when it was closed on the way."""
-        if row.type in INTERACTIVE or row.type == "command":
+        question = _asked(row)
+        if question is None and (row.type in INTERACTIVE or row.type == "command"):
             await self._parts.late.apply(_stored(row))
             return False
         if row.type == "app_rate_limited":
@@ -59,44 +60,37 @@ class EventHandler:
                 row.payload["body"].get("team_id"),
             )
             return False
-        return await self._event(row, parse(row.payload))
+        if question is not None:
+            return await self._parts.conversation.handle(row, question)
+        return await self._event(row)
 
     async def give_up(self, row: InboxRow, exc: Exception) -> None:
         """Tells the one who asked, clicked or typed when it failed for good."""
-        if row.type in INTERACTIVE or row.type == "command":
+        question = _asked(row)
+        if question is not None:
+            await self._parts.conversation.asking.give_up(row, question, exc)
+        elif row.type in INTERACTIVE or row.type == "command":
             await self._parts.late.give_up(_stored(row))
-            return
-        if row.type not in {"message", "app_mention"}:
-            return
-        event = parse(row.payload)
-        if isinstance(event, Question):
-            await self._parts.asking.give_up(row, event, exc)
 
-    async def _event(self, row: InboxRow, event: Event | None) -> bool:
+    async def _event(self, row: InboxRow) -> bool:
+        body = row.payload["body"]
+        conversation = self._parts.conversation
+        for aside in (context_changed(body), session_stopped(body)):
+            if aside is not None:
+                await conversation.handle(row, aside)
+        event = parse(row.payload)
         match event:
-            case Question():
-                return await self._parts.asking.handle(row, event)
-            case EditedMessage():
-                await self._parts.answering.resync(
-                    event.team, event.channel, event.ts, event.text, bot=self._parts.bot.user_id
-                )
-            case DeletedMessage():
-                await self._erase(event)
+            case EditedMessage() | DeletedMessage():
+                return await conversation.handle(row, event)
+            case HomeOpened() if event.tab == "messages":
+                return await conversation.handle(row, event)
+            case HomeOpened():
+                await self._parts.home.publish(event.team, event.user)
             case Thumb():
                 await self._react(row, event)
-            case HomeOpened() if event.tab == "home":
-                await self._parts.home.publish(event.team, event.user)
             case _:
                 pass
         return False
-
-    async def _erase(self, event: DeletedMessage) -> None:
-        key = f"{event.team}:{event.channel}:{event.ts}"
-        async with self._parts.store.begin() as tx:
-            erased = await tx.conversations.erase_question(event.team, event.channel, event.ts)
-            waiting = erased or await tx.inbox.withdraw(key)
-        if not waiting:
-            raise UnavailableError(f"question {key} is being read right now; erase it afterwards")
 
     async def _react(self, row: InboxRow, event: Thumb) -> None:
         act = Act(team=event.team, user=event.user, event_id=row.event_id, event_ts=event.event_ts)
@@ -117,3 +111,14 @@ def _stored(row: InboxRow) -> Delivered:
         event_id=row.event_id,
         received_ts=float(row.payload["received"]),
     )
+
+
+def _asked(row: InboxRow) -> Question | None:
+    """Returns the question of a row: a message, or a message picked with the shortcut."""
+    if row.type in {"message", "app_mention"}:
+        event = parse(row.payload)
+        return event if isinstance(event, Question) else None
+    body = row.payload["body"]
+    if row.type == "message_action" and body.get("callback_id") == ASK_SHORTCUT:
+        return asked_with(body)
+    return None

@@ -14,6 +14,7 @@ from slack_bolt.context.async_context import AsyncBoltContext
 from slack_bolt.response import BoltResponse
 
 from bot.in_flight import InFlight
+from bot.slack.agent_events import session_stopped
 from bot.slack.payloads import INTERACTIVE, Identity, is_own, to_delivery
 from feedback.clock import Clock
 from feedback.store.unit_of_work import Store
@@ -31,6 +32,7 @@ class InboxGate:
         bot: Who the bot is; what it did itself is dropped.
         wake: Called after something new was stored.
         in_flight: Told what is being stored, so that a stop can wait for it.
+        stopped: Called when somebody pressed Stop: no worker may be free to say it.
     """
 
     def __init__(
@@ -40,12 +42,15 @@ class InboxGate:
         bot: Identity,
         wake: Callable[[], None],
         in_flight: InFlight,
+        *,
+        stopped: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._bot = bot
         self._wake = wake
         self._in_flight = in_flight
+        self._stopped = stopped
 
     async def __call__(
         self,
@@ -60,14 +65,19 @@ class InboxGate:
         if is_own(body, self._bot):
             return _acknowledged()
         delivery = to_delivery(body, self._clock.now().timestamp())
+        stop = session_stopped(body)
         with self._in_flight.working():
             async with self._store.begin() as tx:
                 row_id = await tx.inbox.add(delivery)
+                if stop is not None:
+                    await tx.turns.stop(stop.thread_key, stop.event_ts)
+        if stop is not None:
+            self._stopped()
         if not delivery.parsed:
             _log.error("stored a delivery that cannot be read as inbox row %s", row_id)
+        if row_id is not None and not delivery.defer_s:
+            self._wake()
         if kind not in INTERACTIVE and "command" not in body:
-            if row_id is not None:
-                self._wake()
             return _acknowledged()
         context["delivery_id"] = row_id
         context["event_id"] = delivery.event_id

@@ -5,7 +5,7 @@ import html
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,11 +20,15 @@ INTERACTIVE = frozenset(
 QUESTION_SUBTYPES = frozenset([None, "file_share", "thread_broadcast"])
 """Subtypes of first-time messages that a person may ask with."""
 
+ASK_SHORTCUT = "ask_understudy"
+"""Callback of the message shortcut "Ask Understudy"."""
+
 LISTENER_GRACE_S = 10.0
 """Seconds that a listener has to handle an interaction before a worker takes over."""
 
 _SPECIAL = re.compile(r"<([@#!]?)([^<>|]+)(?:\|([^<>]*))?>")
 _SPACE = re.compile(r"[ \t]+")
+_ID = re.compile(r"[A-Z][A-Z0-9]{2,30}")
 _SKIN_TONE = re.compile(r"::skin-tone-\d$")
 _THUMBS = {
     "+1": Rating.UP,
@@ -53,6 +57,9 @@ class Question:
         direct: In a direct message with the bot.
         mentioned: It names the bot.
         names_others: It names somebody else and not the bot.
+        asked_by: Who asks with somebody else's message, by the shortcut on it.
+        edited_ts: When it was last edited; None when it never was.
+        looking_at: Channels that the asker had in sight, most relevant first.
     """
 
     team: str
@@ -64,6 +71,14 @@ class Question:
     direct: bool
     mentioned: bool
     names_others: bool
+    asked_by: str | None = None
+    edited_ts: str | None = None
+    looking_at: tuple[str, ...] = ()
+
+    @property
+    def by(self) -> str:
+        """Who wants the answer."""
+        return self.asked_by or self.user
 
     @property
     def thread_key(self) -> str:
@@ -78,12 +93,21 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class EditedMessage:
-    """A message whose text changed."""
+    """A message whose text changed.
+
+    Attributes:
+        question: What it asks now; None when no person wrote it.
+        edited_ts: When it was edited, by Slack's clock.
+        newly_mentioned: It names the bot now and did not before.
+    """
 
     team: str
     channel: str
     ts: str
     text: str
+    edited_ts: str
+    question: Question | None = None
+    newly_mentioned: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,11 +139,12 @@ class Thumb:
 
 @dataclass(frozen=True, kw_only=True)
 class HomeOpened:
-    """A person looks at the App Home."""
+    """A person looks at the App Home, or at the conversation with the bot (tab `messages`)."""
 
     team: str
     user: str
     tab: str
+    channel: str = ""
 
 
 Event = Question | EditedMessage | DeletedMessage | Thumb | HomeOpened
@@ -164,6 +189,14 @@ def to_delivery(body: Json, received_ts: float) -> Delivery:
     kind = str(clean.get("type") or ("command" if "command" in clean else ""))
     if kind == "event_callback":
         return _event_delivery(clean, payload)
+    if kind == "message_action" and clean.get("callback_id") == ASK_SHORTCUT:
+        question = asked_with(clean)
+        return Delivery(
+            event_id=_digest(clean),
+            type=kind,
+            payload=payload,
+            thread_key=question.thread_key if question else None,
+        )
     if kind in INTERACTIVE or kind == "command":
         return Delivery(
             event_id=_digest(clean), type=kind, payload=payload, defer_s=LISTENER_GRACE_S
@@ -184,7 +217,12 @@ def parse(payload: Json) -> Event | None:
     if kind in {"reaction_added", "reaction_removed"}:
         return _thumb(event, team)
     if kind == "app_home_opened":
-        return HomeOpened(team=team, user=event["user"], tab=event.get("tab", "home"))
+        return HomeOpened(
+            team=team,
+            user=event["user"],
+            tab=event.get("tab", "home"),
+            channel=str(event.get("channel") or ""),
+        )
     return None
 
 
@@ -223,14 +261,15 @@ def _event_delivery(body: Json, payload: Json) -> Delivery:
         return Delivery(event_id=str(event_id), type="unparsed", payload=payload, parsed=False)
     team = team_of(body)
     first_time = event.get("subtype") in QUESTION_SUBTYPES
-    # A deletion overtakes its own question, so that nothing deleted gets answered.
-    in_order = event.get("subtype") != "message_deleted"
+    # Edits and deletions overtake their question, so that nothing outdated gets answered; those of
+    # one message are worked on in order.
+    order = f"{inner.get('thread_ts') or ts}" if first_time else f"{ts}:changes"
     return Delivery(
         event_id=str(event_id),
         type=event["type"],
         payload=payload,
         question_key=f"{team}:{channel}:{ts}" if first_time else None,
-        thread_key=f"{team}:{channel}:{inner.get('thread_ts') or ts}" if in_order else None,
+        thread_key=f"{team}:{channel}:{order}",
     )
 
 
@@ -246,25 +285,79 @@ def _message(event: Json, team: str, body: Json) -> Event | None:
             return DeletedMessage(team=team, channel=channel, ts=ts)
         if message.get("text", "") == previous.get("text"):
             return None  # an unfurled link or a new reaction, not an edit
-        return EditedMessage(team=team, channel=channel, ts=ts, text=message.get("text", ""))
-    if subtype not in QUESTION_SUBTYPES or event.get("bot_id") or not event.get("user"):
+        bot = _bot_of(body)
+        return EditedMessage(
+            team=team,
+            channel=channel,
+            ts=ts,
+            text=message.get("text", ""),
+            edited_ts=str((message.get("edited") or {}).get("ts") or event.get("event_ts") or ts),
+            question=_question(message, team, channel, bot) if _by_person(message) else None,
+            newly_mentioned=bot in _mentions(message) and bot not in _mentions(previous),
+        )
+    if not _by_person(event):
         return None
+    asked = _question(event, team, channel, _bot_of(body))
+    return replace(asked, mentioned=True) if event["type"] == "app_mention" else asked
+
+
+def asked_with(body: Json) -> Question | None:
+    """Returns what a message shortcut asks: the message, on behalf of the one who picked it."""
+    message, channel = body.get("message") or {}, (body.get("channel") or {}).get("id")
+    if not message.get("ts") or not channel:
+        return None
+    asker = str(body["user"]["id"])
+    message = {**message, "user": message.get("user") or asker}
+    question = _question(message, team_of(body), str(channel), "")
+    return replace(question, mentioned=True, names_others=False, asked_by=asker)
+
+
+def _bot_of(body: Json) -> str:
     authorizations = body.get("authorizations") or [{}]
-    bot = str(authorizations[0].get("user_id") or "")
-    text = str(event.get("text") or "")
-    mentions = set(re.findall(r"<@([UW][A-Z0-9]+)", text))
-    mentioned = event["type"] == "app_mention" or bot in mentions
+    return str(authorizations[0].get("user_id") or "")
+
+
+def _by_person(message: Json) -> bool:
+    if message.get("subtype") not in QUESTION_SUBTYPES or message.get("bot_id"):
+        return False
+    return bool(message.get("user"))
+
+
+def _mentions(message: Json) -> set[str]:
+    return set(re.findall(r"<@([UW][A-Z0-9]+)", str(message.get("text") or "")))
+
+
+def _question(message: Json, team: str, channel: str, bot: str) -> Question:
+    mentions = _mentions(message)
+    mentioned = bot in mentions
     return Question(
         team=team,
         channel=channel,
-        ts=str(event["ts"]),
-        thread_ts=str(event.get("thread_ts") or event["ts"]),
-        user=str(event["user"]),
-        text=text,
-        direct=event.get("channel_type") == "im" or channel.startswith("D"),
+        ts=str(message["ts"]),
+        thread_ts=str(message.get("thread_ts") or message["ts"]),
+        user=str(message["user"]),
+        text=str(message.get("text") or ""),
+        direct=message.get("channel_type") == "im" or channel.startswith("D"),
         mentioned=mentioned,
         names_others=bool(mentions - {bot}) and not mentioned,
+        edited_ts=(message.get("edited") or {}).get("ts"),
+        looking_at=channels_of(message.get("app_context")),
     )
+
+
+def entities_of(context: object) -> list[dict[str, str]]:
+    """Returns what somebody looks at: `{type, value}` each, ids only, most relevant first."""
+    entities = context.get("entities") if isinstance(context, dict) else None
+    return [
+        {"type": str(entity["type"]), "value": str(entity["value"])}
+        for entity in (entities if isinstance(entities, list) else [])
+        if isinstance(entity, dict) and _ID.fullmatch(str(entity.get("value"))) and "type" in entity
+    ]
+
+
+def channels_of(context: object) -> tuple[str, ...]:
+    """Returns the channels among what somebody looks at."""
+    return tuple(e["value"] for e in entities_of(context) if e["type"].endswith("channel_id"))
 
 
 def _thumb(event: Json, team: str) -> Thumb | None:

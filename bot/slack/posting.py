@@ -1,175 +1,216 @@
-"""Puts answers into threads exactly once, as far as Slack lets us know."""
+"""Puts answers into threads exactly once, as far as Slack lets us know.
 
-import asyncio
-import contextlib
+The ladder, from the best way to the plainest; every rung sends the stored text anew:
+a stream that ends with sources and buttons; the streamed message replaced by the whole text; one
+post, or several when the text is long, with the buttons on the last; the same without blocks.
+"""
+
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
-from bot.answering import Answered, Source
+from bot.answering import Answered
+from bot.drafts import Source
+from bot.interrupting import InterruptedAnswerError, Why
 from bot.slack.api import SlackApi
 from bot.slack.errors import SlackRefusedError
+from bot.slack.manner import Manner
 from bot.slack.payloads import Question
-from bot.slack.streaming import UNSUPPORTED, LiveAnswer
-from bot.slack.views.answers import answer_blocks, answer_parts, tail_blocks
-from bot.slack.views.blocks import escape
+from bot.slack.streaming import Ending, Hooks, LiveAnswer, Pace, Place
+from bot.slack.views.answers import answer_blocks, tail_blocks
+from bot.slack.views.blocks import Block, escape
+from bot.slack.views.splitting import answer_parts
 from feedback.domain.interaction import Interaction
 from feedback.errors import UnderstudyError
 
 _log = logging.getLogger(__name__)
 
 EVENT_TYPE = "support_answer"
-STATUS_AFTER_S = 1.0
-"""Quick answers show no status: it would cost a call and flicker."""
 
 _TOO_RICH = frozenset(
     ["invalid_blocks", "msg_blocks_too_long", "msg_blocks_too_many", "invalid_blocks_format"]
 )
 
 
-class Poster:
-    """Posts answers; every post carries the answer's opaque id, so that a successor finds it.
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """One post of an answer."""
 
-    Args:
-        api: Slack.
-        stream_channels: Stream outside direct messages too.
-        handoff: Returns the id of the user group to call when the bot does not know.
-    """
+    interaction: Interaction
+    number: int
+    text: str
+    sources: Sequence[Source]
+    last: bool
+    thumbs: bool
+    handoff: str | None
 
-    def __init__(
-        self,
-        api: SlackApi,
-        *,
-        stream_channels: bool = False,
-        handoff: Callable[[], str | None] = lambda: None,
-    ) -> None:
-        self._api = api
-        self._handoff = handoff
-        self._stream_channels = stream_channels
-        self._can_stream = True
-        self._can_show_status = True
+    @property
+    def root(self) -> str:
+        return self.interaction.thread_key.rpartition(":")[2]
 
-    def live(
-        self, question: Question, started: Callable[[str], Awaitable[None]]
-    ) -> LiveAnswer | None:
-        """Returns a stream for the answer, None where people get it in one piece."""
-        if not self._can_stream or not (question.direct or self._stream_channels):
-            return None
-        return LiveAnswer(
-            self._api,
-            channel=question.channel,
-            thread_ts=question.thread_ts,
-            recipient=f"{question.team}:{question.user}",
-            started=started,
-            unsupported=self._stop_streaming,
+    @property
+    def metadata(self) -> dict[str, Any]:
+        return _metadata(self.interaction.id, self.number)
+
+    def tail(self) -> list[Block]:
+        return tail_blocks(
+            self.interaction.id,
+            self.sources,
+            buttons=self.last,
+            thumbs=self.thumbs,
+            handoff=self.handoff,
         )
 
+    def blocks(self) -> list[Block]:
+        return answer_blocks(
+            self.interaction.id,
+            self.text,
+            self.sources,
+            buttons=self.last,
+            thumbs=self.thumbs,
+            handoff=self.handoff,
+        )
+
+
+class Poster:
+    """Posts answers; every post carries the answer's opaque id, so that a successor finds it."""
+
+    def __init__(self, api: SlackApi, *, pace: Pace | None = None) -> None:
+        self._api = api
+        self._pace = pace or Pace()
+        self._can_stream = True
+
+    def live(self, question: Question, manner: Manner, hooks: Hooks) -> LiveAnswer | None:
+        """Returns a stream for the answer, None where people get it in one piece."""
+        if not self._can_stream or not manner.streaming:
+            return None
+        place = Place(
+            channel=question.channel,
+            thread_ts=question.thread_ts,
+            recipient=f"{question.team}:{question.by}",
+        )
+        hooks = Hooks(
+            started=hooks.started, stopped=hooks.stopped, unsupported=self._stop_streaming
+        )
+        return LiveAnswer(self._api, place, hooks, self._pace)
+
     async def post(
-        self, answered: Answered, live: LiveAnswer | None = None, *, reconcile: bool = False
+        self,
+        answered: Answered,
+        manner: Manner,
+        live: LiveAnswer | None = None,
+        *,
+        reconcile: bool = False,
     ) -> str:
         """Posts an answer and returns the ts of the message that carries the buttons.
 
         Args:
             answered: The stored answer with its sources.
+            manner: How it appears.
             live: The stream it was shown in, if any.
             reconcile: An earlier try may have posted: look before posting again.
 
         Raises:
+            InterruptedAnswerError: The reader pressed Stop before the end.
             RetryableError: Slack is not there for the moment.
             SlackRefusedError: Slack will never take it.
         """
         interaction = answered.interaction
-        parts = answer_parts(interaction.answer or "")
+        parts = _parts(answered, manner)
+        posted = await self._posted(interaction) if reconcile else {}
         known = live.ts if live else interaction.answer_ts
-        posted: dict[int, str] = {}
-        if reconcile:
-            posted = await self._posted(interaction)
-        if known is not None and len(parts) == 1 and 0 not in posted:
-            return await self._complete(known, interaction, parts[0], answered.sources, live)
-        ts = ""
-        for number, part in enumerate(parts):
-            last = number == len(parts) - 1
-            ts = posted.get(number) or await self._send(
-                interaction, part, number, answered.sources if last else (), last=last
-            )
-        return ts
+        if known is not None and 0 not in posted:
+            posted[0] = await self._complete(known, parts[0], live)
+        for part in parts:
+            if part.number not in posted:
+                posted[part.number] = await self._send(part)
+        return posted[len(parts) - 1]
 
-    async def _complete(
-        self,
-        ts: str,
-        interaction: Interaction,
-        text: str,
-        sources: Sequence[Source],
-        live: LiveAnswer | None,
-    ) -> str:
+    async def apologise(self, interaction: Interaction, text: str) -> None:
+        """Says that there will be no answer, in place of one that had begun."""
+        if interaction.answer_ts is not None:
+            await self.end_stream(interaction, interaction.answer_ts)
+            with suppress(SlackRefusedError):
+                shown = [{"type": "markdown", "text": escape(text)}]
+                await self._api.update(
+                    interaction.channel, interaction.answer_ts, escape(text), blocks=shown
+                )
+                return
+        await self.say(interaction, text, mark="apology", reconcile=True)
+
+    async def say(
+        self, interaction: Interaction, text: str, *, mark: str, reconcile: bool = False
+    ) -> None:
+        """Posts something besides the answer, once."""
+        root = interaction.thread_key.rpartition(":")[2]
+        name = f"{mark}:{interaction.id}"
+        if reconcile:
+            for message in await self._api.replies(
+                interaction.channel, root, oldest=interaction.question_ts
+            ):
+                if _payload(message).get("id") == name:
+                    return
+        await self._api.post(
+            interaction.channel, escape(text), thread_ts=root, metadata=_metadata(name, 0)
+        )
+
+    async def end_stream(self, interaction: Interaction, ts: str) -> None:
+        """Ends a stream that a predecessor may have left open, best effort."""
+        with suppress(UnderstudyError):
+            await self._api.stop_stream(interaction.channel, ts)
+
+    async def take_back(self, interaction: Interaction, ts: str) -> None:
+        """Removes a half-written answer to a question that is gone, best effort."""
+        await self.end_stream(interaction, ts)
+        with suppress(UnderstudyError):
+            await self._api.delete(interaction.channel, ts)
+
+    async def _complete(self, ts: str, part: _Part, live: LiveAnswer | None) -> str:
         """Finishes a streamed message; replaces or reposts it when the stream is gone."""
-        metadata = _metadata(interaction.id, 0)
-        handoff = self._handoff() if interaction.abstained else None
-        tail = tail_blocks(interaction.id, sources, handoff=handoff)
-        if live is not None and await live.finish(text, tail, metadata):
-            return ts
         if live is None:
             # A predecessor died in mid-stream; Slack edits no message that still streams.
-            await self._stop(interaction, ts)
-        blocks = answer_blocks(interaction.id, text, sources, handoff=handoff)
+            await self.end_stream(part.interaction, ts)
+        else:
+            ending = await live.finish(part.text, part.tail(), part.metadata)
+            if ending is Ending.STOPPED:
+                raise InterruptedAnswerError(Why.STOPPED)
+            if ending is Ending.DONE:
+                return ts
         for final in (False, True):
             try:
                 await self._api.update(
-                    interaction.channel, ts, escape(text), blocks=blocks, metadata=metadata
+                    part.interaction.channel,
+                    ts,
+                    escape(part.text),
+                    blocks=part.blocks(),
+                    metadata=part.metadata,
                 )
             except SlackRefusedError as exc:
                 if exc.code == "streaming_state_conflict" and not final:
-                    await self._stop(interaction, ts)
+                    await self.end_stream(part.interaction, ts)
                     continue
                 _log.warning("the streamed message cannot be replaced, posting anew: %s", exc)
-                return await self._send(interaction, text, 0, sources, last=True)
+                return await self._send(part)
             break
         return ts
 
-    async def _stop(self, interaction: Interaction, ts: str) -> None:
-        with contextlib.suppress(UnderstudyError):
-            await self._api.stop_stream(interaction.channel, ts)
-
-    async def _send(
-        self,
-        interaction: Interaction,
-        text: str,
-        number: int,
-        sources: Sequence[Source],
-        *,
-        last: bool,
-    ) -> str:
-        root = interaction.thread_key.rpartition(":")[2]
-        handoff = self._handoff() if interaction.abstained else None
-        blocks = answer_blocks(interaction.id, text, sources, buttons=last, handoff=handoff)
-        metadata = _metadata(interaction.id, number)
+    async def _send(self, part: _Part) -> str:
+        channel, text = part.interaction.channel, escape(part.text)
         try:
             return await self._api.post(
-                interaction.channel, escape(text), blocks=blocks, thread_ts=root, metadata=metadata
+                channel,
+                text,
+                blocks=part.blocks(),
+                thread_ts=part.root,
+                metadata=part.metadata,
             )
         except SlackRefusedError as exc:
             if exc.code not in _TOO_RICH:
                 raise
-            _log.warning("Slack takes no blocks for %s (%s); plain text", interaction.id, exc.code)
-            return await self._api.post(
-                interaction.channel, escape(text), thread_ts=root, metadata=metadata
-            )
-
-    async def say(self, interaction: Interaction, text: str, *, mark: str) -> None:
-        """Posts something besides the answer once, e.g. an apology."""
-        root = interaction.thread_key.rpartition(":")[2]
-        for message in await self._api.replies(
-            interaction.channel, root, oldest=interaction.question_ts
-        ):
-            if _payload(message).get("id") == f"{mark}:{interaction.id}":
-                return
-        await self._api.post(
-            interaction.channel,
-            escape(text),
-            thread_ts=root,
-            metadata=_metadata(f"{mark}:{interaction.id}", 0),
-        )
+            _log.warning("no blocks for %s (%s); plain text", part.interaction.id, exc.code)
+            return await self._api.post(channel, text, thread_ts=part.root, metadata=part.metadata)
 
     async def _posted(self, interaction: Interaction) -> dict[int, str]:
         root = interaction.thread_key.rpartition(":")[2]
@@ -182,43 +223,26 @@ class Poster:
             if _payload(message).get("id") == interaction.id
         }
 
-    @asynccontextmanager
-    async def thinking(self, question: Question) -> AsyncIterator[None]:
-        """Shows a status while the answer takes long; best effort, and never left behind."""
-        task = asyncio.create_task(self._show_status(question))
-        try:
-            yield
-        except BaseException:
-            task.cancel()
-            if (await asyncio.gather(task, return_exceptions=True))[0] is True:
-                await self._clear_status(question)
-            raise
-        task.cancel()
-        # A post clears the status by itself.
-        await asyncio.gather(task, return_exceptions=True)
-
-    async def _show_status(self, question: Question) -> bool:
-        await asyncio.sleep(STATUS_AFTER_S)
-        return await self._status(question, "is looking it up...")
-
-    async def _clear_status(self, question: Question) -> None:
-        await self._status(question, "")
-
-    async def _status(self, question: Question, status: str) -> bool:
-        if not self._can_show_status:
-            return False
-        try:
-            await self._api.set_status(question.channel, question.thread_ts, status)
-        except SlackRefusedError as exc:
-            if exc.code in UNSUPPORTED:
-                self._can_show_status = False
-            return False
-        except UnderstudyError:
-            return False
-        return True
-
     def _stop_streaming(self) -> None:
         self._can_stream = False
+
+
+def _parts(answered: Answered, manner: Manner) -> list[_Part]:
+    interaction = answered.interaction
+    texts = answer_parts(interaction.answer or "")
+    handoff = manner.handoff if interaction.abstained else None
+    return [
+        _Part(
+            interaction=interaction,
+            number=number,
+            text=text,
+            sources=answered.sources if number == len(texts) - 1 else (),
+            last=number == len(texts) - 1,
+            thumbs=manner.feedback,
+            handoff=handoff if number == len(texts) - 1 else None,
+        )
+        for number, text in enumerate(texts)
+    ]
 
 
 def _metadata(identity: str, part: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 
@@ -42,6 +43,19 @@ class InboxRow:
     thread_key: str | None
     attempts: int
     lease_owner: str
+
+
+class Waiting(StrEnum):
+    """What became of a question that was edited before it had an answer.
+
+    REVISED: it waits with the new text. IN_HAND: somebody is just reading it. CLOSED: nobody will
+    look at it again. UNKNOWN: it never came.
+    """
+
+    REVISED = "revised"
+    IN_HAND = "in_hand"
+    CLOSED = "closed"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, kw_only=True)

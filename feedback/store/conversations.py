@@ -100,11 +100,7 @@ class SqlConversations:
         return stored
 
     async def save(self, interaction: Interaction) -> bool:
-        """Replaces every column of a stored interaction.
-
-        Returns:
-            False when its question was deleted, or edited since it was read.
-        """
+        """Replaces every column of a stored interaction; False when its question was deleted."""
         values = _columns(interaction)
         del values["id"]
         result = await self._connection.execute(
@@ -112,7 +108,30 @@ class SqlConversations:
             .where(
                 interactions.c.id == interaction.id,
                 interactions.c.state != InteractionState.ERASED,
-                interactions.c.edited_ts.is_not_distinct_from(interaction.edited_ts),
+            )
+            .values(**values)
+        )
+        return result.rowcount == 1
+
+    async def keep(self, answered: Interaction) -> bool:
+        """Stores the answer to a pending question.
+
+        Returns:
+            False when nobody wants it any more: the question was deleted, edited or stopped.
+        """
+        values = _columns(answered)
+        del values["id"]
+        stopped = exists().where(
+            threads.c.key == interactions.c.thread_key,
+            threads.c.stopped_ts > interactions.c.question_ts,
+        )
+        result = await self._connection.execute(
+            update(interactions)
+            .where(
+                interactions.c.id == answered.id,
+                interactions.c.state == InteractionState.PENDING,
+                interactions.c.edited_ts.is_not_distinct_from(answered.edited_ts),
+                ~stopped,
             )
             .values(**values)
         )

@@ -17,7 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from feedback.domain.delivery import Delivery, InboxRow
+from feedback.domain.delivery import Delivery, InboxRow, Waiting
 from feedback.store.tables.base import to_domain
 from feedback.store.tables.inbox import inbox
 
@@ -134,6 +134,28 @@ class SqlInbox:
             return False
         await self.finish(row.id)
         return True
+
+    async def revise(self, question_key: str, text: str, *, edited_ts: str) -> Waiting:
+        """Replaces the text of a question that nobody works on yet; the newest edit wins."""
+        rows = await self._connection.execute(
+            select(inbox.c.id, inbox.c.state, inbox.c.payload)
+            .where(inbox.c.question_key == question_key)
+            .with_for_update()
+        )
+        row = rows.first()
+        if row is None:
+            return Waiting.UNKNOWN
+        if row.state != "ready":
+            return Waiting.IN_HAND if row.state == "leased" else Waiting.CLOSED
+        body = row.payload["body"]
+        event = body["event"]
+        if str((event.get("edited") or {}).get("ts") or "") < edited_ts:
+            event = {**event, "text": text, "edited": {"ts": edited_ts}}
+            payload = {**row.payload, "body": {**body, "event": event}}
+            await self._connection.execute(
+                update(inbox).where(inbox.c.id == row.id).values(payload=payload)
+            )
+        return Waiting.REVISED
 
     async def open_count(self) -> int:
         """Returns how many rows wait or are being worked on."""

@@ -3,12 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import case, func, literal, select, update
+from sqlalchemy import case, exists, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from feedback.domain.interaction import InteractionState
 from feedback.store.tables.conversations import interactions, pane_contexts, threads
+from feedback.store.tables.knowledge import documents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,19 @@ class SqlTurns:
             update(threads)
             .where(threads.c.key == thread_key)
             .values(stopped_ts=func.greatest(threads.c.stopped_ts, ts))
+        )
+
+    async def waiting(self, thread_key: str) -> bool:
+        """Whether an answer is still owed in a thread."""
+        owed = (InteractionState.PENDING, InteractionState.ANSWERED)
+        return bool(
+            await self._connection.scalar(
+                select(
+                    exists().where(
+                        interactions.c.thread_key == thread_key, interactions.c.state.in_(owed)
+                    )
+                )
+            )
         )
 
     async def overhear(self, thread_key: str, ts: str) -> None:
@@ -154,6 +168,18 @@ class SqlTurns:
             .limit(limit)
         )
         return [row[0] for row in rows]
+
+    async def document_titles(self, *, limit: int) -> list[str]:
+        """Returns titles of documents that everybody may read, the latest first."""
+        if limit <= 0:
+            return []
+        rows = await self._connection.scalars(
+            select(documents.c.title)
+            .where(documents.c.removed_at.is_(None), documents.c.audience.is_(None))
+            .order_by(documents.c.updated_at.desc().nulls_last(), documents.c.title)
+            .limit(limit)
+        )
+        return list(rows)
 
 
 _RECENT = 2000

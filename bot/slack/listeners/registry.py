@@ -1,6 +1,7 @@
 """Every topic that is listened to; a new one is a line here."""
 
 from bot.slack.listeners.answers import AnswerListeners
+from bot.slack.listeners.asking import AskingListeners
 from bot.slack.listeners.base import Heard, ListenerParts
 from bot.slack.listeners.corrections import CorrectionListeners
 from bot.slack.listeners.operating import OperatorListeners
@@ -11,6 +12,7 @@ def everything_heard(parts: ListenerParts) -> Heard:
     """Returns what is listened to in a workspace."""
     return (
         AnswerListeners(parts).heard()
+        | AskingListeners(parts).heard()
         | CorrectionListeners(parts).heard()
         | ReviewListeners(parts).heard()
         | OperatorListeners(parts).heard()

@@ -1,11 +1,9 @@
 """The answer with its sources and buttons, and the modal that asks what was wrong."""
 
-import re
 from collections.abc import Sequence
 
-from bot.answering import Source
+from bot.drafts import Source
 from bot.slack.views.blocks import (
-    ANSWER_CHARS,
     Block,
     button,
     checkboxes,
@@ -38,19 +36,6 @@ REASON_LABELS = {
     Reason.OFF_BRAND: "Does not sound like us",
 }
 
-_BREAKS = tuple(re.compile(pattern) for pattern in (r"\n\s*\n", r"\n", r"(?<=[.!?])\s", r"\s"))
-
-
-def answer_parts(text: str, limit: int = ANSWER_CHARS) -> list[str]:
-    """Splits a long answer where it hurts least; nothing is lost but white space at the cuts."""
-    parts = []
-    rest = text.strip()
-    while len(rest) > limit:
-        cut = _cut(rest, limit)
-        parts.append(rest[:cut].rstrip())
-        rest = rest[cut:].lstrip()
-    return [*parts, rest]
-
 
 def answer_blocks(
     interaction_id: str,
@@ -58,6 +43,7 @@ def answer_blocks(
     sources: Sequence[Source],
     *,
     buttons: bool = True,
+    thumbs: bool = True,
     handoff: str | None = None,
 ) -> list[Block]:
     """Returns one answer as people see it.
@@ -67,11 +53,12 @@ def answer_blocks(
         text: One part of an answer, as the model wrote it.
         sources: Documents to name.
         buttons: Whether people may vote and correct here.
+        thumbs: False leaves the thumbs out; the channel does not want them.
         handoff: Id of the user group to call, because the bot does not know.
     """
     return [
         {"type": "markdown", "text": escape(text)},
-        *tail_blocks(interaction_id, sources, buttons=buttons, handoff=handoff),
+        *tail_blocks(interaction_id, sources, buttons=buttons, thumbs=thumbs, handoff=handoff),
     ]
 
 
@@ -80,6 +67,7 @@ def tail_blocks(
     sources: Sequence[Source],
     *,
     buttons: bool = True,
+    thumbs: bool = True,
     handoff: str | None = None,
 ) -> list[Block]:
     """Returns what stands below the text of an answer."""
@@ -89,8 +77,9 @@ def tail_blocks(
         blocks.append(context("Sources: " + " \N{MIDDLE DOT} ".join(links)))
     if handoff:
         blocks.append(markdown(f"<!subteam^{handoff}> Can one of you help?"))
-    if buttons:
+    if buttons and thumbs:
         blocks.append(_vote_buttons(interaction_id))
+    if buttons:
         blocks.append(
             {
                 "type": "actions",
@@ -152,11 +141,3 @@ def _link(source: Source) -> str:
         address = escape(source.uri).replace("|", "%7C")
         return f"<{address}|{title.replace('|', '/')}>"
     return title
-
-
-def _cut(text: str, limit: int) -> int:
-    for pattern in _BREAKS:
-        ends = [m.end() for m in pattern.finditer(text, limit // 2, limit + 1) if m.end() <= limit]
-        if ends:
-            return ends[-1]
-    return limit

@@ -20,6 +20,16 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def neutral(text: str) -> str:
+    """Returns text for places that may show entities literally, without any mark-up brackets."""
+    return text.translate(
+        {
+            ord("<"): "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}",
+            ord(">"): "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}",
+        }
+    )
+
+
 def clip(text: str, limit: int) -> str:
     """Returns at most `limit` characters, the cut marked by an ellipsis."""
     return text if len(text) <= limit else text[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"

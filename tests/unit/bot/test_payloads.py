@@ -67,8 +67,9 @@ def test_edits_and_deletions_are_no_questions() -> None:
          "previous_message": message(), "ts": "2.0"}
     )  # fmt: skip
     assert to_delivery(edit, 0.0).question_key is None
-    assert to_delivery(edit, 0.0).thread_key == "T1:C1:1.5"
-    assert to_delivery(gone, 0.0).thread_key is None, "a deletion overtakes its question"
+    # They overtake their question, and are worked on in order among themselves.
+    assert to_delivery(edit, 0.0).thread_key == "T1:C1:1.5:changes"
+    assert to_delivery(gone, 0.0).thread_key == "T1:C1:1.5:changes"
 
 
 def test_a_question_is_read() -> None:
@@ -113,7 +114,9 @@ def test_what_concerns_nobody_here(event: dict[str, Any]) -> None:
 def test_edits_deletions_reactions_and_homes_are_read() -> None:
     edited = message(subtype="message_changed", message=message(text="new"),
                      previous_message=message(text="old"))  # fmt: skip
-    assert read(edited) == EditedMessage(team="T1", channel="C1", ts="1.5", text="new")
+    found = read(edited)
+    assert isinstance(found, EditedMessage)
+    assert (found.team, found.channel, found.ts, found.text) == ("T1", "C1", "1.5", "new")
     unfurled = edited | {"previous_message": message(text="new")}
     assert read(unfurled) is None, "an unfurled link is no edit"
     buried = edited | {"message": message(subtype="tombstone")}

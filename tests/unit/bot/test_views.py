@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block as SlackBlock
 from slack_sdk.models.views import View
 
-from bot.answering import Source
-from bot.slack.views.answers import answer_blocks, answer_parts, reason_modal
+from bot.drafts import Source
+from bot.slack.views.answers import answer_blocks, reason_modal
 from bot.slack.views.blocks import diff, escape, loading
 from bot.slack.views.corrections import confirm_modal, correction_modal
 from bot.slack.views.home import HomeFacts, home_view
@@ -73,13 +73,6 @@ def test_answers_are_valid_and_harmless(text: str) -> None:
     vote = blocks[2]["elements"][0]
     assert json.loads(vote["positive_button"]["value"]) == {"i": "i-1", "s": 1}
     assert json.loads(vote["negative_button"]["value"]) == {"i": "i-1", "s": -1}
-
-
-@given(st.text(max_size=400), st.integers(20, 80))
-def test_no_word_of_a_long_answer_is_lost(text: str, limit: int) -> None:
-    parts = answer_parts(text, limit)
-    assert all(len(part) <= limit for part in parts)
-    assert "".join("".join(parts).split()) == "".join(text.split())
 
 
 @given(st.text())

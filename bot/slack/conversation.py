@@ -1,0 +1,102 @@
+"""Everything that questions lead to, put together: asking, changes of mind, the agent pane."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bot.answering import Answering
+from bot.interrupting import Interruptions
+from bot.slack.agent_events import ContextChanged, SessionStopped
+from bot.slack.api import SlackApi
+from bot.slack.asking import Asking, AskingParts
+from bot.slack.changes import QuestionChanges
+from bot.slack.manner import Manners
+from bot.slack.pane import AgentPane
+from bot.slack.payloads import DeletedMessage, EditedMessage, HomeOpened, Identity, Question
+from bot.slack.posting import Poster
+from bot.slack.status import StatusBoard
+from feedback.clock import Clock
+from feedback.domain.delivery import InboxRow
+from feedback.store.unit_of_work import Store
+
+Talk = Question | EditedMessage | DeletedMessage | HomeOpened | SessionStopped | ContextChanged
+"""What a conversation consists of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversation:
+    """One workspace's conversations with the bot.
+
+    Attributes:
+        look: Says that a row was written that may end an answer in the making.
+    """
+
+    asking: Asking
+    changes: QuestionChanges
+    pane: AgentPane
+    look: Callable[[], None]
+
+    async def handle(self, row: InboxRow, event: Talk) -> bool:
+        """Works on an event; True when the inbox row was closed on the way."""
+        match event:
+            case Question():
+                return await self.asking.handle(row, event)
+            case EditedMessage():
+                return await self.changes.edited(row, event)
+            case DeletedMessage():
+                await self.changes.deleted(event)
+            case HomeOpened():
+                await self.pane.opened(event)
+            case SessionStopped():
+                await self.pane.stopped(event)
+            case ContextChanged():
+                await self.pane.looks(event)
+        return False
+
+
+def make_conversation(
+    store: Store,
+    clock: Clock,
+    api: SlackApi,
+    answering: Answering,
+    bot: Identity,
+    manners: Manners,
+    *,
+    lease_s: float,
+) -> Conversation:
+    """Puts the conversations of a workspace together.
+
+    Args:
+        store: The system of record.
+        clock: The time.
+        api: Slack.
+        answering: Makes answers.
+        bot: Who the bot is.
+        manners: How answers appear where.
+        lease_s: Seconds that a question stays a worker's own.
+    """
+    interruptions = Interruptions(store)
+    status = StatusBoard(api)
+
+    async def tell(user: str, text: str) -> None:
+        await api.post(await api.open_dm(user), text)
+
+    asking = Asking(
+        AskingParts(
+            store=store,
+            clock=clock,
+            answering=answering,
+            poster=Poster(api),
+            status=status,
+            interruptions=interruptions,
+            manners=manners,
+            bot=bot,
+            tell=tell,
+            lease_s=lease_s,
+        )
+    )
+    return Conversation(
+        asking=asking,
+        changes=QuestionChanges(store, api, answering, asking, interruptions, bot),
+        pane=AgentPane(store, clock, api, status, interruptions),
+        look=interruptions.look,
+    )
