@@ -36,6 +36,20 @@ class SlackRefusedError(PermanentError):
         self.code = code
 
 
+class TokenRefusedError(UnauthorizedError):
+    """Slack does not accept the workspace's token any more.
+
+    Attributes:
+        code: Slack's error code.
+    """
+
+    def __init__(self, method: str, code: str) -> None:
+        super().__init__(
+            f"{method}: Slack refused the token ({code}); check SLACK_BOT_TOKEN, or install again"
+        )
+        self.code = code
+
+
 @contextmanager
 def slack_errors(method: str) -> Iterator[None]:
     """Maps everything a Web API call can raise.
@@ -44,7 +58,7 @@ def slack_errors(method: str) -> Iterator[None]:
         OverloadedError: Slack asked us to slow down.
         UnavailableError: Slack, or the way to it, is broken for the moment.
         TimedOutError: No answer in time.
-        UnauthorizedError: The token is no longer good.
+        TokenRefusedError: The token is no longer good.
         SlackRefusedError: Anything that repeating cannot mend.
     """
     try:
@@ -71,7 +85,5 @@ def _mapped(method: str, exc: SlackApiError) -> Exception:
     if status >= 500 or code in _SERVER or not code:
         return UnavailableError(f"{method}: Slack failed ({code or status})")
     if code in _CREDENTIALS:
-        return UnauthorizedError(
-            f"{method}: Slack refused the token ({code}); check SLACK_BOT_TOKEN"
-        )
+        return TokenRefusedError(method, code)
     return SlackRefusedError(method, code)
