@@ -178,6 +178,12 @@ def default_workspace() -> Workspace:
                 members=reviewing,
                 is_private=True,
             ),
+            SeedChannel(
+                id="C0OPERATE5",
+                name="operations",
+                purpose="What changed for everybody: brakes, cycles, promotions",
+                members=reviewing,
+            ),
         ),
         groups=(
             SeedGroup(

@@ -25,6 +25,7 @@ from feedback.store.unit_of_work import Store
 SANDBOX_BOT_TOKEN = "xoxb-sandbox-understudy"  # noqa: S105  (opens nothing but 127.0.0.1)
 SANDBOX_APP_TOKEN = "xapp-sandbox-understudy"  # noqa: S105  (opens nothing but 127.0.0.1)
 SANDBOX_REVIEW_CHANNEL = "C0REVIEW04"
+SANDBOX_OPERATORS_CHANNEL = "C0OPERATE5"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +139,7 @@ def _sandbox_environment(url: str) -> dict[str, str]:
         "SLACK_APP_TOKEN": SANDBOX_APP_TOKEN,
         "UNDERSTUDY_SLACK__API_URL": f"{url}/api/",
         "UNDERSTUDY_SLACK__REVIEW_CHANNEL": SANDBOX_REVIEW_CHANNEL,
-        "UNDERSTUDY_SLACK__OPERATORS_CHANNEL": SANDBOX_REVIEW_CHANNEL,
+        "UNDERSTUDY_SLACK__OPERATORS_CHANNEL": SANDBOX_OPERATORS_CHANNEL,
         "UNDERSTUDY_SLACK__REVIEWERS_GROUP": "reviewers",
         "UNDERSTUDY_SLACK__ADMINS_GROUP": "operators",
         "UNDERSTUDY_SLACK__HANDOFF_GROUP": "support-oncall",
