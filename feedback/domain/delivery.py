@@ -15,6 +15,7 @@ class Delivery:
         question_key: `team:channel:ts` of a first-time message, so that the `message` and
             `app_mention` twins are one; None for everything else.
         thread_key: Deliveries of one thread are worked on in order; None needs no order.
+        team: The workspace whose installation answers for it; empty when nobody said.
         defer_s: Seconds before workers may take it (a listener is about to handle it itself).
         parsed: False stores it for people to look at; no worker takes it.
     """
@@ -24,6 +25,7 @@ class Delivery:
     payload: Mapping[str, Any]
     question_key: str | None = None
     thread_key: str | None = None
+    team: str = ""
     defer_s: float = 0.0
     parsed: bool = True
 
@@ -43,6 +45,7 @@ class InboxRow:
     thread_key: str | None
     attempts: int
     lease_owner: str
+    team: str = ""
 
 
 class Waiting(StrEnum):

@@ -57,7 +57,7 @@ _CORRECTED = text(
     """
 )
 
-_STEPS: Sequence[tuple[str, TextClause]] = (
+CONTENT_STEPS: Sequence[tuple[str, TextClause]] = (
     (
         "questions",
         text(
@@ -316,7 +316,7 @@ class SqlForgetting:
         bind["corrected"] = await self._ids(_CORRECTED, bind)
         datasets = await self._mark(bind)
         erased["patterns"] = await self._patterns(bind)
-        for name, statement in _STEPS:
+        for name, statement in CONTENT_STEPS:
             erased[name] = await self._change(statement, bind)
         for change in _ALIASES:
             await self._change(text(change), bind)

@@ -18,8 +18,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from feedback.domain.delivery import Delivery, InboxRow, Waiting
+from feedback.domain.workspace import WorkspaceState
 from feedback.store.tables.base import to_domain
 from feedback.store.tables.inbox import inbox
+from feedback.store.tables.workspaces import workspaces
 
 OPEN = ("ready", "leased")
 _EMPTY: dict[str, str] = {}
@@ -43,6 +45,7 @@ class SqlInbox:
                 event_id=delivery.event_id,
                 question_key=delivery.question_key,
                 thread_key=delivery.thread_key,
+                team=delivery.team,
                 type=delivery.type,
                 payload=dict(delivery.payload),
                 state="ready" if delivery.parsed else "unparsed",
@@ -111,6 +114,42 @@ class SqlInbox:
                 "lease_owner": None,
                 "lease_until": None,
                 "available_at": func.clock_timestamp() + _seconds(delay_s),
+            },
+        )
+
+    async def postpone(self, row: InboxRow, *, error: str, delay_s: float) -> bool:
+        """Gives the row back as `retry` does, and this attempt does not count."""
+        return await self._change(
+            row,
+            {
+                "state": "ready",
+                "error": error,
+                "lease_owner": None,
+                "lease_until": None,
+                "attempts": inbox.c.attempts - 1,
+                "available_at": func.clock_timestamp() + _seconds(delay_s),
+            },
+        )
+
+    async def park(self, row: InboxRow, *, error: str) -> bool:
+        """Lays the row aside until its workspace is installed again; the attempt does not count.
+
+        A workspace that is installed meanwhile gets its row back at once.
+        """
+        state = await self._connection.scalar(
+            select(workspaces.c.state)
+            .where(workspaces.c.team == row.team)
+            .with_for_update(read=True)
+        )
+        installed = state == WorkspaceState.INSTALLED.value
+        return await self._change(
+            row,
+            {
+                "state": "ready" if installed else "parked",
+                "error": error,
+                "lease_owner": None,
+                "lease_until": None,
+                "attempts": inbox.c.attempts - 1,
             },
         )
 

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from feedback.store.channels import SqlChannels
 from feedback.store.conversations import SqlConversations
 from feedback.store.corrections import SqlCorrections
 from feedback.store.cycles import SqlAudit, SqlCycles, SqlSwitches
@@ -25,7 +26,9 @@ from feedback.store.people import SqlPeople
 from feedback.store.records import SqlRecords
 from feedback.store.routing import SqlRouting
 from feedback.store.turns import SqlTurns
+from feedback.store.uninstalling import SqlUninstalling
 from feedback.store.votes import SqlVotes
+from feedback.store.workspaces import SqlWorkspaces
 
 
 class Transaction:
@@ -38,6 +41,11 @@ class Transaction:
     def routing(self) -> SqlRouting:
         """Who answers next."""
         return SqlRouting(self.connection)
+
+    @cached_property
+    def workspaces(self) -> SqlWorkspaces:
+        """Where the bot is installed."""
+        return SqlWorkspaces(self.connection)
 
     @cached_property
     def inbox(self) -> SqlInbox:
@@ -73,6 +81,11 @@ class Transaction:
     def people(self) -> SqlPeople:
         """Names and roles."""
         return SqlPeople(self.connection)
+
+    @cached_property
+    def channels(self) -> SqlChannels:
+        """How the bot behaves where."""
+        return SqlChannels(self.connection)
 
     @cached_property
     def cycles(self) -> SqlCycles:
@@ -148,6 +161,11 @@ class Transaction:
     def forgetting(self) -> SqlForgetting:
         """Erases what is stored about a person."""
         return SqlForgetting(self.connection)
+
+    @cached_property
+    def uninstalling(self) -> SqlUninstalling:
+        """Erases what is stored about a workspace."""
+        return SqlUninstalling(self.connection)
 
     @cached_property
     def imports(self) -> SqlImports:

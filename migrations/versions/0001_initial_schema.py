@@ -182,6 +182,7 @@ def upgrade() -> None:
         sa.Column("event_id", sa.Text(), nullable=False),
         sa.Column("question_key", sa.Text(), nullable=True),
         sa.Column("thread_key", sa.Text(), nullable=True),
+        sa.Column("team", sa.Text(), server_default="", nullable=False),
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("payload", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("state", sa.Text(), server_default="ready", nullable=False),
@@ -209,6 +210,13 @@ def upgrade() -> None:
         ["thread_key", "id"],
         unique=False,
         postgresql_where=sa.text("state in ('ready','leased')"),
+    )
+    op.create_index(
+        "ix_inbox_parked",
+        "inbox",
+        ["team"],
+        unique=False,
+        postgresql_where=sa.text("state = 'parked'"),
     )
     op.create_table(
         "knowledge_index",
@@ -696,9 +704,98 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("done_at is null"),
     )
+    op.create_table(
+        "slack_bots",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("app_id", sa.Text(), nullable=False),
+        sa.Column("enterprise_id", sa.Text(), nullable=True),
+        sa.Column("enterprise_name", sa.Text(), nullable=True),
+        sa.Column("team_id", sa.Text(), nullable=True),
+        sa.Column("team_name", sa.Text(), nullable=True),
+        sa.Column("bot_token", sa.Text(), nullable=True),
+        sa.Column("bot_id", sa.Text(), nullable=True),
+        sa.Column("bot_user_id", sa.Text(), nullable=True),
+        sa.Column("bot_scopes", sa.Text(), nullable=True),
+        sa.Column("bot_refresh_token", sa.Text(), nullable=True),
+        sa.Column("bot_token_expires_at", sa.DateTime(), nullable=True),
+        sa.Column("is_enterprise_install", sa.Boolean(), nullable=False),
+        sa.Column("installed_at", sa.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_slack_bots")),
+    )
+    op.create_index(
+        "slack_bots_idx",
+        "slack_bots",
+        ["client_id", "enterprise_id", "team_id", "installed_at"],
+        unique=False,
+    )
+    op.create_table(
+        "slack_installations",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("app_id", sa.Text(), nullable=False),
+        sa.Column("enterprise_id", sa.Text(), nullable=True),
+        sa.Column("enterprise_name", sa.Text(), nullable=True),
+        sa.Column("enterprise_url", sa.Text(), nullable=True),
+        sa.Column("team_id", sa.Text(), nullable=True),
+        sa.Column("team_name", sa.Text(), nullable=True),
+        sa.Column("bot_token", sa.Text(), nullable=True),
+        sa.Column("bot_id", sa.Text(), nullable=True),
+        sa.Column("bot_user_id", sa.Text(), nullable=True),
+        sa.Column("bot_scopes", sa.Text(), nullable=True),
+        sa.Column("bot_refresh_token", sa.Text(), nullable=True),
+        sa.Column("bot_token_expires_at", sa.DateTime(), nullable=True),
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("user_token", sa.Text(), nullable=True),
+        sa.Column("user_scopes", sa.Text(), nullable=True),
+        sa.Column("user_refresh_token", sa.Text(), nullable=True),
+        sa.Column("user_token_expires_at", sa.DateTime(), nullable=True),
+        sa.Column("incoming_webhook_url", sa.Text(), nullable=True),
+        sa.Column("incoming_webhook_channel", sa.Text(), nullable=True),
+        sa.Column("incoming_webhook_channel_id", sa.Text(), nullable=True),
+        sa.Column("incoming_webhook_configuration_url", sa.Text(), nullable=True),
+        sa.Column("is_enterprise_install", sa.Boolean(), nullable=False),
+        sa.Column("token_type", sa.Text(), nullable=True),
+        sa.Column("installed_at", sa.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_slack_installations")),
+    )
+    op.create_index(
+        "slack_installations_idx",
+        "slack_installations",
+        ["client_id", "enterprise_id", "team_id", "user_id", "installed_at"],
+        unique=False,
+    )
+    op.create_table(
+        "slack_oauth_states",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("expire_at", sa.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_slack_oauth_states")),
+    )
+    op.create_table(
+        "workspaces",
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("enterprise", sa.Text(), server_default="", nullable=False),
+        sa.Column("bot_user", sa.Text(), nullable=False),
+        sa.Column("bot_id", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("generation", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("review_channel", sa.Text(), server_default="", nullable=False),
+        sa.Column("installed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("team", name=op.f("pk_workspaces")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("workspaces")
+    op.drop_table("slack_oauth_states")
+    op.drop_index("slack_installations_idx", table_name="slack_installations")
+    op.drop_table("slack_installations")
+    op.drop_index("slack_bots_idx", table_name="slack_bots")
+    op.drop_table("slack_bots")
     op.drop_index(
         "uq_promotion_requests_open",
         table_name="promotion_requests",
@@ -761,6 +858,9 @@ def downgrade() -> None:
     )
     op.drop_table("outbox")
     op.drop_table("knowledge_index")
+    op.drop_index(
+        "ix_inbox_parked", table_name="inbox", postgresql_where=sa.text("state = 'parked'")
+    )
     op.drop_index(
         "ix_inbox_open_thread",
         table_name="inbox",

@@ -8,6 +8,7 @@ from feedback.store.tables import (
     learning,
     operations,
     people,
+    workspaces,
 )
 from feedback.store.tables.base import metadata
 
@@ -20,4 +21,5 @@ __all__ = [
     "metadata",
     "operations",
     "people",
+    "workspaces",
 ]

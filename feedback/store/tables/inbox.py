@@ -15,6 +15,8 @@ inbox = Table(
     # and `app_mention` twins are one. Edits and deletions repeat the ts and stay out of it.
     Column("question_key", Text, unique=True),
     Column("thread_key", Text),
+    # The workspace whose installation answers for it; empty when the delivery does not say.
+    Column("team", Text, nullable=False, server_default=""),
     Column("type", Text, nullable=False),
     Column("payload", JSONB, nullable=False),
     Column("state", Text, nullable=False, server_default="ready"),
@@ -25,6 +27,7 @@ inbox = Table(
     moment("received_at"),
     moment("done_at", nullable=True),
     Column("error", Text),
+    Index("ix_inbox_parked", "team", postgresql_where=text("state = 'parked'")),
     Index("ix_inbox_open", "id", postgresql_where=text("state in ('ready','leased')")),
     Index(
         "ix_inbox_open_thread",
