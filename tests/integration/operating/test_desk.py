@@ -1,5 +1,6 @@
 """`/understudy` on a real database: roles, confirmations, and exactly one effect."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -271,3 +272,27 @@ async def test_a_delivery_that_a_worker_took_is_left_to_it(desk: Desk) -> None:
 async def nothing_was_asked(desk: Desk) -> None:
     async with desk.store.begin() as tx:
         assert await tx.promotion_requests.latest() is None
+
+
+async def test_two_clicks_at_once_have_one_effect(desk: Desk) -> None:
+    await set_stage(desk.store)
+    asked = await desk.ask(Verb.PROMOTE)
+    said = await asyncio.gather(*(desk.click(asked) for _ in range(4)))
+    assert sum(text.startswith("Asked for") for text in said) == 1
+    assert sum("decided already" in text for text in said) == 3
+
+
+async def test_two_admins_at_once_roll_back_once(desk: Desk) -> None:
+    async with desk.store.begin() as tx:
+        await tx.people.sync([Person(team=TEAM, user_id="U0SECOND", role=Role.ADMIN)], at=NOW)
+        for number, name in enumerate(("one", "two", "three")):
+            await add_adapter(tx, name)
+            await tx.adapters.promote(name, version=number, at=NOW)
+    mine = await desk.ask(Verb.ROLLBACK)
+    theirs = await desk.ask(Verb.ROLLBACK, user="U0SECOND")
+    said = await asyncio.gather(desk.click(mine), desk.click(theirs, user="U0SECOND"))
+    assert sum(text.startswith("Done") for text in said) == 1
+    assert sum(text.startswith("Nothing was changed") for text in said) == 1
+    async with desk.store.begin() as tx:
+        assert (await standing(tx)).champion_version == 4
+        assert len(await tx.audit.entries(subject="champion")) == 1
