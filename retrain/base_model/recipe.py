@@ -38,6 +38,8 @@ class Phase:
         matrix_lr: Muon, for the weight matrices.
         vector_lr: AdamW, for embeddings and norms.
         cooldown_share: Last part of the phase in which the rates fall linearly.
+        prompt_weight: Loss weight of prompt tokens (answer tokens weigh 1). Without any, the
+            attention heads that copy never form: see docs/experiments.md.
     """
 
     seed: int
@@ -48,6 +50,7 @@ class Phase:
     vector_lr: float
     warmup_steps: int
     cooldown_share: float
+    prompt_weight: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +76,13 @@ class BaseRecipe:
             Phase(
                 seed=7,
                 mix=FIRST_MIX,
-                dialogues=70_000,
+                dialogues=150_000,
+                batch_tokens=3072,
                 matrix_lr=0.02,
                 vector_lr=4e-3,
                 warmup_steps=40,
-                cooldown_share=0.3,
+                cooldown_share=0.5,
+                prompt_weight=0.1,
             ),
             Phase(
                 seed=11,

@@ -145,7 +145,7 @@ def _fit(model: LlamaForCausalLM, batches: Sequence[Sequence[Encoded]], phase: P
         for optimizer, peak in zip(optimizers, peaks, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = peak * scale
-        loss = _loss(model, batch)
+        loss = _loss(model, batch, phase.prompt_weight)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
@@ -178,19 +178,23 @@ def _schedule(step: int, steps: int, phase: Phase) -> float:
     return warm * cool
 
 
-def _loss(model: LlamaForCausalLM, batch: Sequence[Encoded]) -> torch.Tensor:
-    """Mean next-token loss of the answers, rows padded on the right (causal: no mask needed)."""
+def _loss(model: LlamaForCausalLM, batch: Sequence[Encoded], prompt_weight: float) -> torch.Tensor:
+    """Weighted mean next-token loss, rows padded on the right (causal: no mask needed)."""
     length = max(len(row.ids) for row in batch)
     ids = torch.zeros((len(batch), length), dtype=torch.long)  # (B, T)
-    wanted = torch.zeros((len(batch), length), dtype=torch.bool)  # (B, T), tokens to predict
+    weights = torch.zeros((len(batch), length))  # (B, T), weight of the token as a target
     for index, row in enumerate(batch):
         ids[index, : len(row.ids)] = torch.tensor(row.ids)
-        wanted[index, row.prompt : len(row.ids)] = True
+        weights[index, : row.prompt] = prompt_weight
+        weights[index, row.prompt : len(row.ids)] = 1.0
+    targets, weights = ids[:, 1:], weights[:, 1:]
+    counted = weights > 0
     # bfloat16 matrix products are 1.5 times as fast on CPUs that have them.
     with torch.autocast("cpu", torch.bfloat16):
         hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
-        logits = model.lm_head(hidden[wanted[:, 1:]])  # (answer tokens, V)
-    return functional.cross_entropy(logits.float(), ids[:, 1:][wanted[:, 1:]])
+        logits = model.lm_head(hidden[counted])  # (counted tokens, V)
+    losses = functional.cross_entropy(logits.float(), targets[counted], reduction="none")
+    return (losses * weights[counted]).sum() / weights[counted].sum()
 
 
 def save_snapshot(
