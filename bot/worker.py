@@ -21,9 +21,20 @@ GiveUp = Callable[[InboxRow, Exception], Awaitable[None]]
 
 LONGEST_WAIT_S = 60.0
 
+_RESERVE = 2
+"""Rows taken beyond the limit when they end or change work in hand."""
+
 
 class LeaseLostError(RetryableError):
     """Another worker took the row over; whatever we were about to do is its business now."""
+
+
+class PostponedError(RetryableError):
+    """A row cannot be worked on before something outside changes; the attempt does not count.
+
+    With `retry_after` it is tried again by then. Without, it is laid aside until its workspace is
+    installed again.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +93,18 @@ class InboxWorkers:
     async def _claim(self) -> int:
         """Starts work on what can be claimed now; returns how much that is."""
         free = self._settings.workers - len(self._active)
+        urgent = free <= 0
+        if urgent:
+            free += _RESERVE
         if free <= 0:
             return 0
         try:
             async with self._store.begin() as tx:
                 rows = await tx.inbox.claim(
-                    self._settings.name, lease_s=self._settings.lease_s, limit=free
+                    self._settings.name,
+                    lease_s=self._settings.lease_s,
+                    limit=free,
+                    urgent=urgent,
                 )
         except RetryableError as exc:
             _log.warning("cannot claim work: %s", exc)
@@ -105,11 +122,25 @@ class InboxWorkers:
                     await tx.inbox.complete(row)
         except LeaseLostError:
             _log.warning("inbox row %s was taken over by another worker", row.id)
+        except PostponedError as exc:
+            await self._postpone(row, exc)
         except Exception as exc:  # whatever happens, the row must go on
             await self._failed(row, exc)
         finally:
             self._active.pop(row.id, None)
             self.wake()
+
+    async def _postpone(self, row: InboxRow, exc: PostponedError) -> None:
+        _log.warning("inbox row %s waits: %s", row.id, exc)
+        try:
+            async with self._store.begin() as tx:
+                if exc.retry_after is None:
+                    await tx.inbox.park(row, error=str(exc))
+                else:
+                    delay_s = min(exc.retry_after, LONGEST_WAIT_S)
+                    await tx.inbox.postpone(row, error=str(exc), delay_s=delay_s)
+        except RetryableError:
+            _log.exception("inbox row %s could not be given back", row.id)
 
     async def _failed(self, row: InboxRow, exc: Exception) -> None:
         error = f"{type(exc).__name__}: {exc}"

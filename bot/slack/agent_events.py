@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bot.slack.payloads import entities_of, team_of
+from bot.slack.payloads import SESSION_STOPPED, entities_of, team_of
 
 Json = Mapping[str, Any]
 
-SESSION_STOPPED = "agent_session_stopped"
 CONTEXT_CHANGED = "app_context_changed"
 
 

@@ -123,4 +123,5 @@ def _first_time(row: InboxRow, question: Question, key: str) -> Delivery:
         payload={**row.payload, "body": {**body, "event": message}},
         question_key=key,
         thread_key=question.thread_key,
+        team=question.team,
     )

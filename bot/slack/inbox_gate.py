@@ -15,7 +15,8 @@ from slack_bolt.response import BoltResponse
 
 from bot.in_flight import InFlight
 from bot.slack.agent_events import session_stopped
-from bot.slack.payloads import INTERACTIVE, Identity, is_own, to_delivery
+from bot.slack.payloads import INTERACTIVE, Identity, is_own
+from bot.slack.storing import to_delivery
 from feedback.clock import Clock
 from feedback.store.unit_of_work import Store
 

@@ -1,15 +1,12 @@
-"""Reads what Slack delivers: which deliveries to store, and what the stored ones mean. Pure."""
+"""Reads what Slack delivered. Pure."""
 
-import hashlib
 import html
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from feedback.domain.delivery import Delivery
 from feedback.domain.interaction import Rating
 
 Json = Mapping[str, Any]
@@ -20,11 +17,9 @@ INTERACTIVE = frozenset(
 QUESTION_SUBTYPES = frozenset([None, "file_share", "thread_broadcast"])
 """Subtypes of first-time messages that a person may ask with."""
 
+SESSION_STOPPED = "agent_session_stopped"
 ASK_SHORTCUT = "ask_understudy"
 """Callback of the message shortcut "Ask Understudy"."""
-
-LISTENER_GRACE_S = 10.0
-"""Seconds that a listener has to handle an interaction before a worker takes over."""
 
 _SPECIAL = re.compile(r"<([@#!]?)([^<>|]+)(?:\|([^<>]*))?>")
 _SPACE = re.compile(r"[ \t]+")
@@ -177,35 +172,6 @@ def is_own(body: Json, bot: Identity) -> bool:
     return inner.get("user", event.get("user")) in ours
 
 
-def to_delivery(body: Json, received_ts: float) -> Delivery:
-    """Returns the row to store for anything Slack may send.
-
-    Args:
-        body: The payload as parsed by Bolt.
-        received_ts: Now, in seconds since the epoch.
-    """
-    clean = _storable(body)
-    payload = {"body": clean, "received": received_ts}
-    kind = str(clean.get("type") or ("command" if "command" in clean else ""))
-    if kind == "event_callback":
-        return _event_delivery(clean, payload)
-    if kind == "message_action" and clean.get("callback_id") == ASK_SHORTCUT:
-        question = asked_with(clean)
-        return Delivery(
-            event_id=_digest(clean),
-            type=kind,
-            payload=payload,
-            thread_key=question.thread_key if question else None,
-        )
-    if kind in INTERACTIVE or kind == "command":
-        return Delivery(
-            event_id=_digest(clean), type=kind, payload=payload, defer_s=LISTENER_GRACE_S
-        )
-    if kind == "app_rate_limited":
-        return Delivery(event_id=_digest(clean), type=kind, payload=payload)
-    return Delivery(event_id=_digest(clean), type="unparsed", payload=payload, parsed=False)
-
-
 def parse(payload: Json) -> Event | None:
     """Returns what a stored event means, None when it concerns nobody here."""
     body = payload["body"]
@@ -246,31 +212,6 @@ def plain_text(text: str, *, bot: str) -> str:
     shown = html.unescape(_SPECIAL.sub(show, text))
     lines = (_SPACE.sub(" ", line).strip() for line in shown.splitlines())
     return "\n".join(lines).strip()
-
-
-def _event_delivery(body: Json, payload: Json) -> Delivery:
-    event = body.get("event")
-    event_id = body.get("event_id")
-    if not isinstance(event, dict) or not event.get("type") or not event_id:
-        return Delivery(event_id=_digest(body), type="unparsed", payload=payload, parsed=False)
-    if event["type"] not in {"message", "app_mention"}:
-        return Delivery(event_id=str(event_id), type=event["type"], payload=payload)
-    inner = event.get("message") or event.get("previous_message") or event
-    ts, channel = inner.get("ts"), event.get("channel")
-    if not ts or not channel:
-        return Delivery(event_id=str(event_id), type="unparsed", payload=payload, parsed=False)
-    team = team_of(body)
-    first_time = event.get("subtype") in QUESTION_SUBTYPES
-    # Edits and deletions overtake their question, so that nothing outdated gets answered; those of
-    # one message are worked on in order.
-    order = f"{inner.get('thread_ts') or ts}" if first_time else f"{ts}:changes"
-    return Delivery(
-        event_id=str(event_id),
-        type=event["type"],
-        payload=payload,
-        question_key=f"{team}:{channel}:{ts}" if first_time else None,
-        thread_key=f"{team}:{channel}:{order}",
-    )
 
 
 def _message(event: Json, team: str, body: Json) -> Event | None:
@@ -375,29 +316,3 @@ def _thumb(event: Json, team: str) -> Thumb | None:
         added=event["type"] == "reaction_added",
         event_ts=float(event["event_ts"]),
     )
-
-
-def _digest(body: Json) -> str:
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-
-
-def _storable(body: Json) -> dict[str, Any]:
-    """Returns the payload without Slack's verification token and what JSONB cannot hold."""
-    kept = {key: value for key, value in body.items() if key != "token"}
-    text = json.dumps(kept)
-    if "\\u0000" in text or "\\ud" in text:
-        cleaned: dict[str, Any] = _clean(kept)
-        return cleaned
-    return kept
-
-
-def _clean(value: Any) -> Any:  # noqa: ANN401  (JSON holds anything)
-    if isinstance(value, str):
-        shown = value.replace("\0", "\N{REPLACEMENT CHARACTER}")
-        return shown.encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, dict):
-        return {_clean(key): _clean(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_clean(item) for item in value]
-    return value

@@ -16,6 +16,7 @@ class Delivery:
             `app_mention` twins are one; None for everything else.
         thread_key: Deliveries of one thread are worked on in order; None needs no order.
         team: The workspace whose installation answers for it; empty when nobody said.
+        urgent: It ends or changes work in hand, so that it must not wait for a free worker.
         defer_s: Seconds before workers may take it (a listener is about to handle it itself).
         parsed: False stores it for people to look at; no worker takes it.
     """
@@ -26,6 +27,7 @@ class Delivery:
     question_key: str | None = None
     thread_key: str | None = None
     team: str = ""
+    urgent: bool = False
     defer_s: float = 0.0
     parsed: bool = True
 

@@ -49,6 +49,7 @@ class SqlInbox:
                 type=delivery.type,
                 payload=dict(delivery.payload),
                 state="ready" if delivery.parsed else "unparsed",
+                urgent=delivery.urgent,
                 available_at=func.clock_timestamp() + _seconds(delivery.defer_s),
                 received_at=func.clock_timestamp(),
             )
@@ -58,17 +59,23 @@ class SqlInbox:
         number: int | None = await self._connection.scalar(statement)
         return number
 
-    async def claim(self, owner: str, *, lease_s: float, limit: int = 1) -> list[InboxRow]:
+    async def claim(
+        self, owner: str, *, lease_s: float, limit: int = 1, urgent: bool = False
+    ) -> list[InboxRow]:
         """Leases the oldest rows that may be worked on now, never two of one thread.
 
         Args:
             owner: Name of the worker; only it can complete the rows while the lease lasts.
             lease_s: Seconds after which another worker may take over.
             limit: Most rows to take.
+            urgent: Only what must not wait for a free worker.
         """
+        claimable = _claimable()
+        if urgent:
+            claimable = claimable.where(inbox.c.urgent)
         rows = await self._connection.execute(
             update(inbox)
-            .where(inbox.c.id.in_(_claimable().limit(limit)))
+            .where(inbox.c.id.in_(claimable.limit(limit)))
             .values(
                 state="leased",
                 lease_owner=owner,

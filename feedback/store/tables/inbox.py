@@ -1,6 +1,6 @@
 """Everything Slack told us, stored before it is acknowledged, and what we still owe Slack."""
 
-from sqlalchemy import BigInteger, Column, Identity, Index, Integer, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Identity, Index, Integer, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from feedback.store.tables.base import metadata, moment
@@ -20,6 +20,8 @@ inbox = Table(
     Column("type", Text, nullable=False),
     Column("payload", JSONB, nullable=False),
     Column("state", Text, nullable=False, server_default="ready"),
+    # Ends or changes work in hand: taken even when every worker is busy.
+    Column("urgent", Boolean, nullable=False, server_default="false"),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("lease_owner", Text),
     moment("lease_until", nullable=True),

@@ -11,7 +11,7 @@ from bot.sandbox.client import SandboxClient
 from bot.sandbox.server import RunningSandbox
 from bot.slack.asking import Asking
 from bot.slack.inbox_gate import InboxGate
-from bot.slack.payloads import to_delivery
+from bot.slack.storing import to_delivery
 from feedback.clock import SystemClock
 from feedback.domain.interaction import InteractionState, Rating
 from feedback.errors import UnavailableError, UnderstudyError

@@ -17,8 +17,8 @@ from bot.slack.payloads import (
     is_own,
     parse,
     plain_text,
-    to_delivery,
 )
+from bot.slack.storing import to_delivery
 from feedback.domain.interaction import Rating
 
 BOT = Identity(team="T1", user_id="UBOT", bot_id="BBOT")
