@@ -29,11 +29,11 @@ _OWN = """
 _EMPTY_DELIVERIES = text(
     f"""
     update inbox set payload = '{{}}', error = null,
-           state = case when state = 'ready' then 'done' else state end,
+           state = case when state in ('ready', 'parked') then 'done' else state end,
            done_at = coalesce(done_at, clock_timestamp())
     where payload <> '{{}}' and event_id is distinct from :delivery
       and ((state <> 'leased' and {_OWN})
-           or (state not in ('leased', 'ready') and payload::text like :user_like
+           or (state not in ('leased', 'ready', 'parked') and payload::text like :user_like
                and payload::text like :team_like))
     """  # noqa: S608 - composed of constants only
 )

@@ -390,6 +390,8 @@ async def _assigned(tx: Transaction, at: datetime) -> None:
 
 async def _delivered(tx: Transaction) -> None:
     await tx.inbox.add(question("ev1", ZOE, f"is the {MARK} well?", "5.1"))
+    await tx.inbox.add(question("ev3", ZOE, f"is the {MARK} better?", "5.2"))
+    await tx.connection.execute(text("update inbox set state = 'parked' where event_id = 'ev3'"))
     await tx.inbox.add(question("ev2", BEN, f"is the {KEPT} well?", "6.1"))
     for number, (user, said) in enumerate(
         ((ZOE, MARK), (BEN, f"<@{ZOE}> says {MARK}"), (BEN, KEPT))
