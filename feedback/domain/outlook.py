@@ -101,7 +101,7 @@ def latest(closed: Sequence[Gate], now: datetime) -> datetime | None:
 def closed_names(closed: Sequence[Gate]) -> str:
     """Returns the closed gates as half a sentence."""
     names = ", ".join(gate.gate for gate in closed)
-    return f"{names} {'stands' if len(closed) == 1 else 'stand'} in the way"
+    return f"the gates {names} are closed" if len(closed) > 1 else f"the gate {names} is closed"
 
 
 def outlook_row(outlook: Outlook) -> dict[str, Any]:

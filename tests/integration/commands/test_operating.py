@@ -45,7 +45,7 @@ def test_the_brake_has_a_name_and_a_reason(understudy: Run, database: str) -> No
 
 def test_why_as_text_and_as_json(understudy: Run) -> None:
     text = understudy("cycle", "why").stdout
-    assert "Training: No training yet: labels, patterns stand in the way." in text
+    assert "Training: No training yet: the gates labels, patterns are closed." in text
     assert "Promotion: No promotion: no experiment is running." in text
     report = json.loads(understudy("cycle", "why", "--json").stdout)
     closed = {g["gate"] for g in report["training"]["gates"] if g["state"] == "closed"}

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from feedback.clock import FixedClock
-from feedback.domain.cycle import Cycle, CycleOutcome, StepResult
+from feedback.domain.cycle import Cycle, CycleOutcome, CycleState, StepResult
 from feedback.domain.learning import AdapterState
 from feedback.domain.operating import PROMOTABLE_STATES, Act
 from feedback.domain.trial import Trial
@@ -14,8 +14,10 @@ from feedback.operations import request_promotion, set_brake, standing
 from feedback.store.unit_of_work import Store
 from retrain.cycle.by_hand import CANCELLED, PROMOTED_BY_HAND, Promotions
 from retrain.cycle.experimenting import ExperimentingStep, PromotingStep
+from retrain.cycle.runner import CycleRunner
 from retrain.experiments.machine import TABLE, Trigger
 from retrain.experiments.policy import ExperimentPolicy
+from retrain.scheduling.schedule import CycleSchedule
 from tests.integration.operating.stage import NOW, OPERATORS, add_adapter, serve, set_stage
 from tests.integration.operating.test_traffic import notices
 
@@ -77,6 +79,36 @@ async def test_a_request_promotes_once_however_often_the_steps_run(store: Store)
     assert len(entries) == 1
     assert "clear enough" in entries[0].reason
     assert (await experiment(store)).state == "CHAMPION"
+
+
+async def test_the_cycle_ends_as_promoted_and_it_is_told(store: Store) -> None:
+    cycle = await set_stage(store)
+    policy = ExperimentPolicy.of("default")
+    runner = CycleRunner(
+        store,
+        CLOCK,
+        CycleSchedule("0 3 * * sun"),
+        {
+            CycleState.EXPERIMENTING: ExperimentingStep(
+                store, CLOCK, policy, PROMOTIONS, slow_floor_ms=5000
+            ),
+            CycleState.PROMOTING: PromotingStep(store, CLOCK),
+        },
+        OPERATORS,
+    )
+    waiting = await runner.tick()
+    assert waiting is not None
+    assert waiting.state is CycleState.EXPERIMENTING
+    await ask(store)
+    promoting, done = await runner.tick(), await runner.tick()
+    assert promoting is not None
+    assert promoting.state is CycleState.PROMOTING
+    assert done is not None
+    assert (done.id, done.outcome) == (cycle.id, CycleOutcome.PROMOTED)
+    told = await notices(store)
+    assert "asked to *promote* new" in told[0]
+    assert "*promoted*" in told[1]
+    assert "by hand by U0ADMIN: clear enough" in told[1]
 
 
 async def test_an_unproven_challenger_is_refused_and_it_is_told(store: Store) -> None:

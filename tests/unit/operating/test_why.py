@@ -81,7 +81,7 @@ def test_missing_labels_have_a_date_from_the_recent_rate() -> None:
     assert labels.expected == NOW + timedelta(days=10)
     assert outlook.expected == labels.expected
     assert "12 wait for a reviewer" in labels.reason
-    assert outlook.headline == "No training yet: labels stands in the way."
+    assert outlook.headline == "No training yet: the gate labels is closed."
 
 
 def test_the_slowest_gate_decides_and_the_schedule_is_waited_for() -> None:
