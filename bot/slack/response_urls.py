@@ -7,7 +7,6 @@ times. It takes no token and belongs to no rate tier.
 from typing import Any
 
 import aiohttp
-from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.slack.errors import SlackRefusedError, slack_errors
@@ -37,12 +36,8 @@ async def respond(
         SlackRefusedError: When the address is used up or expired.
         RetryableError: When Slack cannot be reached now.
     """
-    client = AsyncWebhookClient(
-        url,
-        timeout=_TIMEOUT_S,
-        session=session,
-        retry_handlers=[AsyncRateLimitErrorRetryHandler(max_retry_count=2)],
-    )
+    # No retries in place: a person is waiting, and there is another way to reach them.
+    client = AsyncWebhookClient(url, timeout=_TIMEOUT_S, session=session, retry_handlers=[])
     with slack_errors("response_url"):
         answer = await client.send(
             text=text,
