@@ -9,12 +9,13 @@ from typing import Any
 
 from bot.correcting import CARD, THREAD_CORRECTION
 from bot.slack.api import SlackApi
-from bot.slack.errors import SlackRefusedError
+from bot.slack.errors import SlackRefusedError, TokenRefusedError
 from bot.slack.views.blocks import ANSWER_CHARS, clip, escape
 from bot.slack.views.reviews import card_blocks, card_text
-from bot.worker import backoff_s
+from bot.slack.workspaces import Workspace, WorkspaceAwayError, Workspaces
+from bot.worker import PostponedError, backoff_s
 from feedback.domain.delivery import OutboxRow
-from feedback.errors import PermanentError, RetryableError
+from feedback.errors import InvalidInputError, PermanentError, RetryableError
 from feedback.store.unit_of_work import Store
 
 _log = logging.getLogger(__name__)
@@ -30,7 +31,9 @@ class Notices:
     """Takes outbox rows and performs them at least once; posts carry a mark to be found again.
 
     Args:
-        review_channel: Where cards go; empty: corrections are reviewed elsewhere.
+        workspaces: Each effect goes out with the token of its workspace.
+        home: Workspace of effects that name none, such as operators' notices; empty: the only one.
+        wakeup: Set by whoever writes an effect, instead of `wake`.
         poll_s: Seconds between looks when nothing wakes it.
         max_attempts: Tries before an effect is given up, with an error in the log.
     """
@@ -38,19 +41,20 @@ class Notices:
     def __init__(
         self,
         store: Store,
-        api: SlackApi,
+        workspaces: Workspaces,
         *,
-        review_channel: str,
+        home: str = "",
+        wakeup: asyncio.Event | None = None,
         poll_s: float = 1.0,
         max_attempts: int = 10,
     ) -> None:
         self._store = store
-        self._api = api
-        self._review_channel = review_channel
+        self._workspaces = workspaces
+        self._home = home
         self._poll_s = poll_s
         self._max_attempts = max_attempts
-        self._wakeup = asyncio.Event()
-        self._kinds: Mapping[str, Callable[[OutboxRow], Awaitable[None]]] = {
+        self._wakeup = wakeup or asyncio.Event()
+        self._kinds: Mapping[str, Callable[[Workspace, OutboxRow], Awaitable[None]]] = {
             SLACK_MESSAGE: self._message,
             CARD: self._card,
             THREAD_CORRECTION: self._thread_correction,
@@ -85,9 +89,10 @@ class Notices:
     async def _perform(self, row: OutboxRow) -> None:
         error: str | None = None
         try:
-            await self._kinds[row.kind](row)
+            await self._dispatch(row)
         except RetryableError as exc:
-            if row.attempts < self._max_attempts:
+            # A workspace that is away is waited for, however long that takes.
+            if row.attempts < self._max_attempts or isinstance(exc, PostponedError):
                 async with self._store.begin() as tx:
                     await tx.outbox.retry(
                         row.id, error=str(exc), delay_s=backoff_s(row.attempts, exc)
@@ -101,11 +106,30 @@ class Notices:
         async with self._store.begin() as tx:
             await tx.outbox.done(row.id, error=error)
 
-    async def _message(self, row: OutboxRow) -> None:
-        payload = row.payload
-        if not payload.get("channel"):
+    async def _dispatch(self, row: OutboxRow) -> None:
+        if row.kind == SLACK_MESSAGE and not row.payload.get("channel"):
             return  # no operators' channel is set
+        workspace = await self._workspace(str(row.payload.get("team") or self._home))
+        try:
+            await self._kinds[row.kind](workspace, row)
+        except TokenRefusedError as exc:
+            await self._workspaces.lost(workspace, exc.code)
+            raise WorkspaceAwayError(workspace.identity.team) from exc
+
+    async def _workspace(self, team: str) -> Workspace:
+        if not team:
+            only = await self._workspaces.only()
+            if only is None:
+                raise InvalidInputError(
+                    "the effect names no workspace; set UNDERSTUDY_SLACK__OPERATORS_TEAM"
+                )
+            return only
+        return await self._workspaces.of(team)
+
+    async def _message(self, workspace: Workspace, row: OutboxRow) -> None:
+        payload = row.payload
         await self._once(
+            workspace.api,
             row,
             str(payload["channel"]),
             str(payload["text"]),
@@ -113,8 +137,8 @@ class Notices:
             thread_ts=payload.get("thread_ts"),
         )
 
-    async def _card(self, row: OutboxRow) -> None:
-        if not self._review_channel:
+    async def _card(self, workspace: Workspace, row: OutboxRow) -> None:
+        if not workspace.review_channel:
             return
         async with self._store.begin() as tx:
             correction = await tx.corrections.get(
@@ -123,28 +147,31 @@ class Notices:
         text, blocks = card_text(correction), card_blocks(correction)
         if correction.card_ts is not None and correction.card_channel is not None:
             try:
-                await self._api.update(
+                await workspace.api.update(
                     correction.card_channel, correction.card_ts, text, blocks=blocks
                 )
             except SlackRefusedError as exc:
                 _log.warning("the card of %s is gone, posting anew: %s", correction.id, exc)
             else:
                 return
-        ts = await self._once(row, self._review_channel, text, blocks=blocks)
+        channel = workspace.review_channel
+        ts = await self._once(workspace.api, row, channel, text, blocks=blocks)
         async with self._store.begin() as tx:
-            await tx.corrections.set_card(correction.id, self._review_channel, ts)
+            await tx.corrections.set_card(correction.id, channel, ts)
 
-    async def _thread_correction(self, row: OutboxRow) -> None:
+    async def _thread_correction(self, workspace: Workspace, row: OutboxRow) -> None:
         async with self._store.begin() as tx:
             correction = await tx.corrections.get(
                 row.payload["correction_id"], team=row.payload["team"]
             )
         _, channel, root = correction.thread_key.split(":")
         text = f"Corrected by <@{correction.author}>:\n{escape(correction.text)}"
-        await self._once(row, channel, clip(text, ANSWER_CHARS), thread_ts=root)
+        text = clip(text, ANSWER_CHARS)
+        await self._once(workspace.api, row, channel, text, thread_ts=root)
 
     async def _once(
         self,
+        api: SlackApi,
         row: OutboxRow,
         channel: str,
         text: str,
@@ -155,10 +182,10 @@ class Notices:
         """Posts, unless an earlier attempt did; returns the message's ts."""
         mark = hashlib.sha256(row.key.encode()).hexdigest()[:32]
         if row.attempts > 1:
-            found = await self._find(channel, thread_ts, mark)
+            found = await _find(api, channel, thread_ts, mark)
             if found is not None:
                 return found
-        return await self._api.post(
+        return await api.post(
             channel,
             text,
             blocks=blocks,
@@ -166,14 +193,15 @@ class Notices:
             metadata={"event_type": _EVENT_TYPE, "event_payload": {"id": mark}},
         )
 
-    async def _find(self, channel: str, thread_ts: str | None, mark: str) -> str | None:
-        messages = (
-            await self._api.replies(channel, thread_ts, oldest="0")
-            if thread_ts
-            else await self._api.recent(channel)
-        )
-        for message in messages:
-            payload = (message.get("metadata") or {}).get("event_payload") or {}
-            if payload.get("id") == mark:
-                return str(message["ts"])
-        return None
+
+async def _find(api: SlackApi, channel: str, thread_ts: str | None, mark: str) -> str | None:
+    messages = (
+        await api.replies(channel, thread_ts, oldest="0")
+        if thread_ts
+        else await api.recent(channel)
+    )
+    for message in messages:
+        payload = (message.get("metadata") or {}).get("event_payload") or {}
+        if payload.get("id") == mark:
+            return str(message["ts"])
+    return None

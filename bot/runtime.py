@@ -1,4 +1,4 @@
-"""Puts the bot together and runs it in Socket Mode until it is told to stop."""
+"""Puts the bot together and runs it, over Socket Mode or HTTP, until it is told to stop."""
 
 import asyncio
 import logging
@@ -9,38 +9,27 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
-from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 
-from bot.answering import Answering, AnswerSettings, Generators, Guard, Knowledge
-from bot.correcting import CorrectionDesk
+from bot.assembly import Outside, WorkspaceBuilder
+from bot.configuring import require_consistent
 from bot.in_flight import InFlight
 from bot.notices import Notices
-from bot.operating import OperatorDesk
-from bot.redacting import ThreadRedactor
-from bot.routing import TurnRouter
-from bot.slack.api import SlackApi, make_client
-from bot.slack.app import Reception, build_app
-from bot.slack.conversation import make_conversation
-from bot.slack.directory import Directory
-from bot.slack.events import EventHandler, EventParts
-from bot.slack.home import HomePages
+from bot.slack.api import make_client
+from bot.slack.app import Door, Reception, build_app
+from bot.slack.deliveries import Deliveries
+from bot.slack.http import HttpDoor, serving
 from bot.slack.inbox_gate import InboxGate
-from bot.slack.late import LateInteractions
-from bot.slack.listeners.base import Heard, ListenerParts
-from bot.slack.listeners.registry import everything_heard
-from bot.slack.manner import ChannelManners
-from bot.slack.operating import OperatorCommands
+from bot.slack.installs.single import SingleInstallation
 from bot.slack.payloads import Identity
-from bot.voting import VotingDesk
+from bot.slack.sockets import connected
+from bot.slack.uninstalling import Uninstalling
+from bot.slack.workspaces import Installations, Workspaces
 from bot.worker import InboxWorkers, WorkerSettings
-from feedback.clock import Clock
-from feedback.errors import ConfigurationError, RetryableError
-from feedback.ports import GenerationOptions
-from feedback.prompting import PromptPolicy
+from feedback.errors import RetryableError
 from feedback.settings import Settings
-from feedback.store.unit_of_work import Store
-from feedback.why import WhyPolicy
+
+__all__ = ["Bot", "Outside", "Running", "assembled", "run", "running"]
 
 _log = logging.getLogger(__name__)
 
@@ -49,136 +38,105 @@ _LAST_WORK_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outside:
-    """What the bot needs besides Slack; chosen by the composition root."""
-
-    store: Store
-    clock: Clock
-    knowledge: Knowledge
-    generators: Generators
-    guard: Guard
-
-
-@dataclass(frozen=True, kw_only=True)
 class Bot:
-    """A bot that is put together; `running` sets it to work."""
+    """A bot that is put together; `running` sets it to work.
 
+    Attributes:
+        home: Who the bot is in the workspace of SLACK_BOT_TOKEN; None when workspaces are
+            installed by OAuth.
+    """
+
+    settings: Settings
+    outside: Outside
     app: AsyncApp
-    api: SlackApi
-    identity: Identity
+    home: Identity | None
+    workspaces: Workspaces
     in_flight: InFlight
     workers: InboxWorkers
     notices: Notices
-    directory: Directory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """Where a running bot is reached.
+
+    Attributes:
+        http_port: Port of the HTTP deliveries or installation pages; None when neither is served.
+    """
+
+    bot: Bot
+    http_port: int | None
 
 
 @asynccontextmanager
 async def assembled(settings: Settings, outside: Outside) -> AsyncIterator[Bot]:
-    """Puts a bot together for the workspace of the token.
+    """Puts a bot together.
 
     Raises:
-        ConfigurationError: When the token is missing.
-        UnauthorizedError: When Slack refuses the token.
-        RetryableError: When Slack cannot be reached.
+        ConfigurationError: When settings are missing or contradict each other.
+        TokenRefusedError: When Slack refuses SLACK_BOT_TOKEN.
+        RetryableError: When Slack or the database cannot be reached.
     """
-    slack = settings.slack
-    if slack.bot_token is None:
-        raise ConfigurationError(
-            "SLACK_BOT_TOKEN is not set; set it, or start `understudy up` for a local workspace"
-        )
+    require_consistent(settings.slack)
     async with aiohttp.ClientSession() as session:
-        api = SlackApi(
-            make_client(slack.bot_token.get_secret_value(), slack.api_url, session=session)
-        )
-        identity = await api.identity()
-        yield _assemble(settings, outside, api, identity)
+        yield await _assemble(settings, outside, session)
 
 
-def _assemble(settings: Settings, outside: Outside, api: SlackApi, identity: Identity) -> Bot:
+async def _assemble(settings: Settings, outside: Outside, session: aiohttp.ClientSession) -> Bot:
     store, clock, slack = outside.store, outside.clock, settings.slack
-    key = settings.privacy.pseudonym_key.get_secret_value().encode()
-    redactor = ThreadRedactor(key, bot=identity.user_id)
-    directory = Directory(
-        store,
-        clock,
-        api,
-        redactor,
-        team=identity.team,
-        reviewers=slack.reviewers_group,
-        admins=slack.admins_group,
-        handoff=slack.handoff_group,
+    # The parts wake each other: what they share is made first, as mere flags.
+    work, effects = asyncio.Event(), asyncio.Event()
+    builder = WorkspaceBuilder(
+        settings=settings, outside=outside, session=session, effects_owed=effects.set
     )
-    in_flight = InFlight()
-    notices = Notices(store, api, review_channel=slack.review_channel)
-    listening = ListenerParts(
-        store=store,
-        api=api,
-        voting=VotingDesk(store, clock, redactor),
-        corrections=CorrectionDesk(store, clock, redactor),
-        operators=_operators(settings, outside, api, notices.wake),
-        effects_owed=notices.wake,
+    installations, home = await _installations(settings, outside, builder)
+    workspaces = Workspaces(store, clock, installations, builder.build)
+    deliveries = Deliveries(workspaces, Uninstalling(store, clock, erase=slack.erase_on_uninstall))
+    workers = InboxWorkers(
+        store, deliveries.handle, deliveries.give_up, _worker_settings(settings), wakeup=work
     )
-    heard = everything_heard(listening)
-    events = _events(settings, outside, redactor, directory, listening, heard, identity)
-    workers = InboxWorkers(store, events.handle, events.give_up, _worker_settings(settings))
-    gate = InboxGate(store, clock, identity, workers.wake, in_flight, stopped=events.look)
+    in_flight, secret = InFlight(), slack.signing_secret
+    gate = InboxGate(store, clock, _who(workspaces), work.set, in_flight, stopped=workspaces.look)
     return Bot(
-        app=build_app(api.client, gate, Reception(store, heard, in_flight)),
-        api=api,
-        identity=identity,
+        settings=settings,
+        outside=outside,
+        app=build_app(
+            make_client(None, slack.api_url, session=session),
+            gate,
+            Door(workspaces),
+            Reception(store, workspaces, in_flight),
+            signing_secret=secret.get_secret_value() if secret else None,
+        ),
+        home=home,
+        workspaces=workspaces,
         in_flight=in_flight,
         workers=workers,
-        notices=notices,
-        directory=directory,
+        notices=Notices(store, workspaces, home=slack.operators_team, wakeup=effects),
     )
 
 
-def _operators(
-    settings: Settings, outside: Outside, api: SlackApi, effects_owed: Callable[[], None]
-) -> OperatorCommands:
-    desk = OperatorDesk(
+async def _installations(
+    settings: Settings, outside: Outside, builder: WorkspaceBuilder
+) -> tuple[Installations, Identity | None]:
+    slack = settings.slack
+    assert slack.bot_token is not None
+    token = slack.bot_token.get_secret_value()
+    single = SingleInstallation(
         outside.store,
         outside.clock,
-        WhyPolicy.of(settings),
-        channel=settings.slack.operators_channel,
-        home_team=settings.slack.operators_team,
+        builder.client(token),
+        token=token,
+        review_channel=slack.review_channel,
     )
-    return OperatorCommands(outside.store, outside.clock, api, desk, effects_owed=effects_owed)
+    return single, await single.begin()
 
 
-def _events(
-    settings: Settings,
-    outside: Outside,
-    redactor: ThreadRedactor,
-    directory: Directory,
-    listening: ListenerParts,
-    heard: Heard,
-    identity: Identity,
-) -> EventHandler:
-    api = listening.api
-    answering = _answering(settings, outside, redactor)
-    conversation = make_conversation(
-        outside.store,
-        outside.clock,
-        api,
-        answering,
-        identity,
-        ChannelManners(
-            stream_channels=settings.bot.stream_channels,
-            handoff=lambda: directory.handoff_group,
-        ),
-        lease_s=settings.bot.lease_s,
-    )
-    late = LateInteractions(heard, effects_owed=listening.effects_owed)
-    return EventHandler(
-        EventParts(
-            bot=identity,
-            conversation=conversation,
-            voting=listening.voting,
-            home=HomePages(outside.store, api, label_gate=settings.retrain.label_gate),
-            late=late,
-        )
-    )
+def _who(workspaces: Workspaces) -> Callable[[str], Identity | None]:
+    def who(team: str) -> Identity | None:
+        workspace = workspaces.known(team)
+        return workspace.identity if workspace else None
+
+    return who
 
 
 def _worker_settings(settings: Settings) -> WorkerSettings:
@@ -190,34 +148,19 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
     )
 
 
-def _answering(settings: Settings, outside: Outside, redactor: ThreadRedactor) -> Answering:
-    model = settings.model
-    return Answering(
-        outside.store,
-        outside.clock,
-        redactor,
-        TurnRouter(outside.store, url=model.url, base_model=model.base),
-        outside.knowledge,
-        outside.generators,
-        outside.guard,
-        AnswerSettings(
-            retrieve=settings.bot.retrieve,
-            options=GenerationOptions(max_tokens=model.max_tokens, timeout_s=model.timeout_s),
-            prompt=PromptPolicy(context_words=settings.bot.context_words),
-        ),
-    )
-
-
 @asynccontextmanager
-async def running(bot: Bot, *, app_token: str) -> AsyncIterator[None]:
-    """Works on the inbox and the outbox, connected by Socket Mode, until the block ends."""
-    await bot.directory.sync()
+async def running(bot: Bot) -> AsyncIterator[Running]:
+    """Works on the inbox and the outbox, reachable for Slack, until the block ends."""
+    if bot.home is not None:
+        await bot.workspaces.of(bot.home.team)
+    else:
+        await bot.workspaces.refresh()
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         tasks = [
             asyncio.create_task(bot.workers.run(stop), name="inbox-workers"),
             asyncio.create_task(bot.notices.run(stop), name="outbox"),
-            asyncio.create_task(bot.directory.keep(stop), name="directory"),
+            asyncio.create_task(bot.workspaces.keep(stop, bot.workers.wake), name="workspaces"),
         ]
 
         async def finish() -> None:
@@ -227,10 +170,25 @@ async def running(bot: Bot, *, app_token: str) -> AsyncIterator[None]:
             await asyncio.gather(*tasks)
 
         stack.push_async_callback(finish)
-        handler = AsyncSocketModeHandler(bot.app, app_token)
-        await handler.connect_async()  # type: ignore[no-untyped-call]
-        stack.push_async_callback(handler.close_async)
-        yield
+        yield Running(bot=bot, http_port=await _listen(bot, stack))
+
+
+async def _listen(bot: Bot, stack: AsyncExitStack) -> int | None:
+    """Opens what Slack, and those who install the app, reach the bot by."""
+    slack = bot.settings.slack
+    port: int | None = None
+    if slack.transport == "http" or slack.client_id:
+        door = HttpDoor(bot.app, bot.outside.store, events=slack.transport == "http")
+        port = await stack.enter_async_context(
+            serving(door, host=slack.http_host, port=slack.http_port)
+        )
+    if slack.transport == "socket":
+        assert slack.app_token is not None
+        token = slack.app_token.get_secret_value()
+        await stack.enter_async_context(
+            connected(bot.app, token, connections=slack.socket_connections)
+        )
+    return port
 
 
 async def run(
@@ -238,23 +196,18 @@ async def run(
     outside: Outside,
     stop: asyncio.Event,
     *,
-    ready: Callable[[Identity], None] = lambda _: None,
+    ready: Callable[[Running], None] = lambda _: None,
 ) -> None:
     """Runs the bot until `stop` is set; waits for a Slack that is not there yet.
 
     Raises:
-        ConfigurationError: When a token is missing or refused.
+        ConfigurationError: When settings are missing, contradict each other or are refused.
     """
-    if settings.slack.app_token is None:
-        raise ConfigurationError(
-            "SLACK_APP_TOKEN is not set; Socket Mode needs an xapp- token with connections:write"
-        )
-    token = settings.slack.app_token.get_secret_value()
     delay_s = 0.5
     while not stop.is_set():
         try:
-            async with assembled(settings, outside) as bot, running(bot, app_token=token):
-                ready(bot.identity)
+            async with assembled(settings, outside) as bot, running(bot) as live:
+                ready(live)
                 await stop.wait()
         except RetryableError as exc:
             _log.warning("Slack or the database is not there yet: %s", exc)

@@ -60,13 +60,19 @@ class InboxWorkers:
     """Claims in one place and works in many tasks."""
 
     def __init__(
-        self, store: Store, handle: Handle, give_up: GiveUp, settings: WorkerSettings
+        self,
+        store: Store,
+        handle: Handle,
+        give_up: GiveUp,
+        settings: WorkerSettings,
+        *,
+        wakeup: asyncio.Event | None = None,
     ) -> None:
         self._store = store
         self._handle = handle
         self._give_up = give_up
         self._settings = settings
-        self._wakeup = asyncio.Event()
+        self._wakeup = wakeup or asyncio.Event()
         self._active: dict[int, tuple[InboxRow, asyncio.Task[None]]] = {}
 
     def wake(self) -> None:

@@ -2,7 +2,8 @@
 
 Every variable is `UNDERSTUDY_<GROUP>__<FIELD>` (for example `UNDERSTUDY_BOT__WORKERS=8`). The names
 that the tools around us already use are accepted too: DATABASE_URL, SLACK_BOT_TOKEN,
-SLACK_APP_TOKEN, BASE_MODEL, TGI_URL, EMBED_URL, RETRAIN_LAUNCHER.
+SLACK_APP_TOKEN, SLACK_SIGNING_SECRET, SLACK_CLIENT_ID, SLACK_CLIENT_SECRET, BASE_MODEL, TGI_URL,
+EMBED_URL, RETRAIN_LAUNCHER.
 """
 
 import os
@@ -36,6 +37,28 @@ class SlackSettings(_Group):
     """`xoxb-...` of the bot user."""
     app_token: SecretStr | None = None
     """`xapp-...` for Socket Mode."""
+    transport: Literal["socket", "http"] = "socket"
+    """How deliveries come in: Socket Mode, or signed HTTP to `/slack/events`."""
+    socket_connections: int = Field(default=2, ge=1, le=10)
+    """Socket Mode connections of one process; Slack permits ten of all processes together."""
+    signing_secret: SecretStr | None = Field(default=None, min_length=8)
+    """Checks that a request over HTTP comes from Slack."""
+    http_host: str = "127.0.0.1"
+    """Where HTTP deliveries and the installation pages are served; a proxy adds TLS."""
+    http_port: int = Field(default=8630, ge=0, le=65535)
+    """Port of the same."""
+    client_id: str = ""
+    """OAuth: installs in many workspaces; leave SLACK_BOT_TOKEN unset then."""
+    client_secret: SecretStr | None = None
+    """OAuth: the app's client secret."""
+    redirect_url: str = ""
+    """OAuth: public address of `/slack/oauth_redirect`, as in the app's settings; empty: the
+    first one there."""
+    encryption_keys: tuple[SecretStr, ...] = ()
+    """Fernet keys for stored tokens: the first encrypts, all decrypt. `understudy slack new-key`
+    makes one."""
+    erase_on_uninstall: bool = True
+    """Erase what is stored about a workspace that uninstalls the app."""
     api_url: str = "https://slack.com/api/"
     """Base URL of the Web API; the sandbox's when it runs."""
     review_channel: str = ""
@@ -161,6 +184,9 @@ _ALIASES = {
     "DATABASE_URL": "UNDERSTUDY_DATABASE_URL",
     "SLACK_BOT_TOKEN": "UNDERSTUDY_SLACK__BOT_TOKEN",
     "SLACK_APP_TOKEN": "UNDERSTUDY_SLACK__APP_TOKEN",
+    "SLACK_SIGNING_SECRET": "UNDERSTUDY_SLACK__SIGNING_SECRET",
+    "SLACK_CLIENT_ID": "UNDERSTUDY_SLACK__CLIENT_ID",
+    "SLACK_CLIENT_SECRET": "UNDERSTUDY_SLACK__CLIENT_SECRET",
     "BASE_MODEL": "UNDERSTUDY_MODEL__BASE",
     "TGI_URL": "UNDERSTUDY_MODEL__URL",
     "EMBED_URL": "UNDERSTUDY_MODEL__EMBED_URL",

@@ -249,7 +249,7 @@ class SlackApi:
 
 
 def make_client(
-    token: str,
+    token: str | None,
     base_url: str,
     *,
     session: aiohttp.ClientSession | None = None,

@@ -8,8 +8,7 @@ import sys
 from bot.guarding import StyleGuard
 from bot.model_clients import ModelClients
 from bot.retrieval import StoredKnowledge
-from bot.runtime import Outside, run
-from bot.slack.payloads import Identity
+from bot.runtime import Outside, Running, run
 from deploy.wiring import make_clock, open_store, style_dir
 from feedback.settings import Settings, load_settings
 from feedback.tone.guide import StyleGuide
@@ -52,5 +51,8 @@ async def _bot(settings: Settings) -> None:
         await clients.aclose()
 
 
-def _announce(identity: Identity) -> None:
-    print(f"bot {identity.user_id} answers in {identity.team}", file=sys.stderr, flush=True)
+def _announce(live: Running) -> None:
+    home = live.bot.home
+    who = f"bot {home.user_id} answers in {home.team}" if home else "installations by OAuth"
+    where = f", http port {live.http_port}" if live.http_port is not None else ""
+    print(f"{who}{where}", file=sys.stderr, flush=True)

@@ -87,7 +87,8 @@ class Workplace:
 
     @property
     def team(self) -> str:
-        return self.bot.identity.team
+        assert self.bot.home is not None
+        return self.bot.home.team
 
     async def ask(
         self,
@@ -196,12 +197,7 @@ def make_bot(settings: Settings, store: Store, guard: StyleGuard) -> MakeBot:
             generators=Models(model),
             guard=guard,
         )
-        token = settings.slack.app_token
-        assert token is not None
-        async with (
-            assembled(settings, outside) as bot,
-            running(bot, app_token=token.get_secret_value()),
-        ):
+        async with assembled(settings, outside) as bot, running(bot):
             yield bot
 
     return make

@@ -104,7 +104,7 @@ async def test_a_question_that_fails_for_good_gets_one_apology(
 
 async def test_nothing_is_acknowledged_while_the_database_is_down(workplace: Workplace) -> None:
     dead = Store.connect("postgresql://nobody@127.0.0.1:1/none")
-    gate = InboxGate(dead, SystemClock(), workplace.bot.identity, lambda: None, InFlight())
+    gate = InboxGate(dead, SystemClock(), lambda _: None, lambda: None, InFlight())
     workplace.bot.app._async_before_authorize.func = gate.__call__  # type: ignore[union-attr]
     body = event_body("Ev1", "1.000001")
     assert (await dispatch(workplace, body)).status == 500
