@@ -267,7 +267,7 @@ async def _passages(tx: Transaction, interaction: Interaction) -> tuple[str, ...
     """Returns what stood in the prompt of the answer, so that training sees the same."""
     if not interaction.with_context:
         return ()
-    return await tx.corrections.passages([hit.chunk_id for hit in interaction.retrieved])
+    return await tx.conversations.passages([hit.chunk_id for hit in interaction.retrieved])
 
 
 async def _owe_card(tx: Transaction, correction: Correction) -> None:

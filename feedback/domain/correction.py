@@ -11,20 +11,29 @@ class CorrectionState(StrEnum):
     """Where a correction stands.
 
     DRAFT: written, not yet confirmed by its author. PROPOSED: waiting for a reviewer. CLAIMED: a
-    reviewer looks at it. ESCALATED: an admin must decide. WITHDRAWN: its question was deleted.
+    reviewer looks at it. SECOND_LOOK: decided once, waiting for an independent second decision.
+    ESCALATED: an admin must decide. WITHDRAWN: its question was deleted.
     """
 
     DRAFT = "draft"
     PROPOSED = "proposed"
     CLAIMED = "claimed"
+    SECOND_LOOK = "second_look"
     ESCALATED = "escalated"
     APPROVED = "approved"
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
 
 
-OPEN_STATES = (CorrectionState.PROPOSED, CorrectionState.CLAIMED, CorrectionState.ESCALATED)
+OPEN_STATES = (
+    CorrectionState.PROPOSED,
+    CorrectionState.CLAIMED,
+    CorrectionState.SECOND_LOOK,
+    CorrectionState.ESCALATED,
+)
 """States in which a reviewer can still act."""
+EDITABLE_STATES = tuple(s for s in OPEN_STATES if s is not CorrectionState.SECOND_LOOK)
+"""The second look judges the very text that was judged before."""
 
 
 class CorrectionSource(StrEnum):
@@ -32,7 +41,20 @@ class CorrectionSource(StrEnum):
 
     MODAL = "modal"
     TAUGHT_REPLY = "taught_reply"
+    HUMAN_REPLY = "human_reply"
     IMPORT = "import"
+
+
+class QueueReason(StrEnum):
+    """Why a correction deserves a reviewer's time."""
+
+    DOWN_VOTE = "down_vote"
+    ABSTAINED = "abstained"
+    LOW_CONFIDENCE = "low_confidence"
+    PERSONAL_DATA = "personal_data"
+    POSITIVE_SAMPLE = "positive_sample"
+    HUMAN_REPLY = "human_reply"
+    IMPORTED = "imported"
 
 
 class Decision(StrEnum):
@@ -53,6 +75,9 @@ class Correction:
         passages: Texts that had been retrieved, so that training sees the same prompt.
         author: Who proposed it; may not approve it.
         consent: What allows it to be trained on: `reviewer_authored`, `consenting` or `none`.
+        tags: Short labels that its author gave it.
+        queued_for: Why reviewers should look at it; empty when somebody simply proposed it.
+        skipped_by: Reviewers who left it to the others.
         row_version: Rises with every change; a click made on an older one is stale.
     """
 
@@ -70,6 +95,9 @@ class Correction:
     redaction_version: str
     passages: tuple[str, ...] = ()
     reasons: tuple[Reason, ...] = ()
+    tags: tuple[str, ...] = ()
+    queued_for: tuple[QueueReason, ...] = ()
+    skipped_by: tuple[str, ...] = ()
     state: CorrectionState = CorrectionState.DRAFT
     version: int = 1
     row_version: int = 1
@@ -82,7 +110,12 @@ class Correction:
 
 @dataclass(frozen=True, kw_only=True)
 class Review:
-    """One reviewer's decision about one version."""
+    """One reviewer's decision about one version.
+
+    Attributes:
+        round: 1 the first decision, 2 the independent second one, 3 an admin's about an escalated
+            correction.
+    """
 
     correction_id: str
     version: int
@@ -90,3 +123,4 @@ class Review:
     decision: Decision
     note: str
     created_at: datetime
+    round: int = 1

@@ -24,6 +24,7 @@ class Person:
     Attributes:
         names: Real, display and handle names; redaction replaces them.
         consented: Whether their messages may train a model.
+        by_hand: An admin set the role, so that Slack's groups do not change it.
     """
 
     team: str
@@ -32,3 +33,4 @@ class Person:
     role: Role = Role.AGENT
     is_bot: bool = False
     consented: bool = False
+    by_hand: bool = False

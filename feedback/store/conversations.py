@@ -18,7 +18,7 @@ from feedback.store.tables.feedback import (
     vote_events,
     votes,
 )
-from feedback.store.tables.knowledge import documents
+from feedback.store.tables.knowledge import chunks, documents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,6 +235,14 @@ class SqlConversations:
         )
         return {row.doc_id: (row.title, row.uri) for row in rows}
 
+    async def passages(self, chunk_ids: Sequence[str]) -> tuple[str, ...]:
+        """Returns the texts of retrieved chunks in the given order; unknown ones are left out."""
+        rows = await self._connection.execute(
+            select(chunks.c.chunk_id, chunks.c.text).where(chunks.c.chunk_id.in_(chunk_ids))
+        )
+        texts: dict[str, str] = {row.chunk_id: row.text for row in rows}
+        return tuple(texts[chunk_id] for chunk_id in chunk_ids if chunk_id in texts)
+
     async def resync_question(self, interaction_id: str, question: str, *, edited_ts: str) -> bool:
         """Takes over the (redacted) edited text of a question.
 
@@ -279,6 +287,7 @@ class SqlConversations:
                 question="",
                 bot_answer="",
                 passages=[],
+                tags=[],
                 row_version=corrections.c.row_version + 1,
             )
             .returning(corrections.c.id)

@@ -10,24 +10,20 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from feedback.domain.correction import (
+    EDITABLE_STATES,
     OPEN_STATES,
     Correction,
     CorrectionSource,
     CorrectionState,
     Decision,
+    QueueReason,
     Review,
 )
 from feedback.domain.interaction import Reason
-from feedback.errors import ConflictError, NotAllowedError, NotFoundError
+from feedback.domain.reviewing import OwnCorrectionError, require_independent, rule
+from feedback.errors import ConflictError, NotFoundError
 from feedback.store.tables.base import to_domain
 from feedback.store.tables.feedback import correction_versions, corrections, reviews
-from feedback.store.tables.knowledge import chunks
-
-_OUTCOME = {
-    Decision.APPROVE: CorrectionState.APPROVED,
-    Decision.REJECT: CorrectionState.REJECTED,
-    Decision.ESCALATE: CorrectionState.ESCALATED,
-}
 
 
 class SqlCorrections:
@@ -78,29 +74,88 @@ class SqlCorrections:
             NotFoundError: When it does not exist there.
         """
         rows = await self._connection.execute(
-            _current().where(corrections.c.id == correction_id, corrections.c.team == team)
+            current_corrections().where(
+                corrections.c.id == correction_id, corrections.c.team == team
+            )
         )
         row = rows.mappings().first()
         if row is None:
             raise NotFoundError(f"correction {correction_id!r} does not exist in {team!r}")
-        return _correction(row)
+        return to_correction(row)
 
     async def claim(
         self, correction_id: str, *, team: str, reviewer: str, row_version: int
     ) -> Correction:
-        """Takes a proposed correction for review; the first click wins.
+        """Takes a correction for review or for the second look; the first click wins.
 
         Raises:
             ConflictError: When somebody else changed it first.
+            NotAllowedError: When they wrote it, or gave the first decision.
             NotFoundError: When it does not exist in that workspace.
         """
+        before = await self.get(correction_id, team=team)
+        second = before.state is CorrectionState.SECOND_LOOK
+        if second:
+            require_independent(before, await self.reviews(correction_id), reviewer)
+            _require_free(before, None)
+        elif before.author == reviewer:
+            raise OwnCorrectionError(f"{reviewer} wrote correction {correction_id}")
         return await self._advance(
             correction_id,
             team=team,
             row_version=row_version,
-            allowed=(CorrectionState.PROPOSED,),
-            values={"state": CorrectionState.CLAIMED, "claimed_by": reviewer},
+            allowed=(CorrectionState.SECOND_LOOK if second else CorrectionState.PROPOSED,),
+            values={
+                "state": before.state if second else CorrectionState.CLAIMED,
+                "claimed_by": reviewer,
+            },
         )
+
+    async def skip(
+        self, correction_id: str, *, team: str, reviewer: str, row_version: int, admin: bool
+    ) -> tuple[Correction, bool]:
+        """Leaves a correction to the others; a claim of theirs is given up.
+
+        Args:
+            correction_id: Which.
+            team: The clicking person's workspace.
+            reviewer: Who skips.
+            row_version: What they saw.
+            admin: An admin gives up anybody's claim.
+
+        Returns:
+            The correction, and whether a claim was given up.
+
+        Raises:
+            ConflictError: When somebody else changed or claimed it first.
+            NotFoundError: When it does not exist in that workspace.
+        """
+        before = await self.get(correction_id, team=team)
+        if not admin:
+            _require_free(before, reviewer)
+        skipped = before.skipped_by
+        if before.claimed_by in {None, reviewer}:
+            skipped = tuple(dict.fromkeys((*skipped, reviewer)))
+        if before.claimed_by is None:
+            await self._connection.execute(
+                update(corrections)
+                .where(corrections.c.id == correction_id)
+                .values(skipped_by=skipped)
+            )
+            return before, False
+        claimed = before.state is CorrectionState.CLAIMED
+        after = await self._advance(
+            correction_id,
+            team=team,
+            row_version=row_version,
+            allowed=OPEN_STATES,
+            values={
+                "state": CorrectionState.PROPOSED if claimed else before.state,
+                "claimed_by": None,
+                "skipped_by": skipped,
+            },
+        )
+        return after, True
 
     async def edit(
         self,
@@ -127,7 +182,7 @@ class SqlCorrections:
             correction_id,
             team=team,
             row_version=row_version,
-            allowed=OPEN_STATES,
+            allowed=EDITABLE_STATES,
             values={
                 "version": version,
                 "claimed_by": editor,
@@ -138,34 +193,58 @@ class SqlCorrections:
         return await self.get(correction_id, team=team)
 
     async def decide(
-        self, decision: Decision, correction_id: str, *, team: str, review: Review, row_version: int
+        self,
+        decision: Decision,
+        correction_id: str,
+        *,
+        team: str,
+        review: Review,
+        row_version: int,
+        second_share: float = 0.0,
     ) -> Correction:
         """Approves, rejects or escalates the version that the reviewer saw.
 
+        Args:
+            decision: What.
+            correction_id: Which.
+            team: The clicking person's workspace.
+            review: Who, when, and why; version and round are filled in.
+            row_version: What they saw.
+            second_share: Share of corrections that two people decide.
+
         Raises:
             ConflictError: When somebody else changed or claimed it first.
-            NotAllowedError: When authors approve their own correction.
+            NotAllowedError: When authors approve their own, or one person decides twice.
             NotFoundError: When it does not exist in that workspace.
         """
         before = await self.get(correction_id, team=team)
-        if decision is Decision.APPROVE and before.author == review.reviewer:
-            raise NotAllowedError(
-                f"{review.reviewer} wrote correction {correction_id}; another reviewer must approve"
-            )
+        ruling = rule(
+            before,
+            await self.reviews(correction_id),
+            reviewer=review.reviewer,
+            decision=decision,
+            second_share=second_share,
+        )
         _require_free(before, review.reviewer)
-        escalates = decision is Decision.ESCALATE
+        stays_open = ruling.state in OPEN_STATES
+        escalated = before.state is CorrectionState.ESCALATED
         after = await self._advance(
             correction_id,
             team=team,
             row_version=row_version,
-            allowed=OPEN_STATES[:2] if escalates else OPEN_STATES,
+            allowed=() if escalated and stays_open else OPEN_STATES,
             values={
-                "state": _OUTCOME[decision],
-                "claimed_by": None if escalates else review.reviewer,
-                "decided_at": None if escalates else review.created_at,
+                "state": ruling.state,
+                "claimed_by": None if stays_open else review.reviewer,
+                "decided_at": None if stays_open else review.created_at,
             },
         )
-        values = {**asdict(review), "correction_id": correction_id, "version": after.version}
+        values = {
+            **asdict(review),
+            "correction_id": correction_id,
+            "version": after.version,
+            "round": ruling.round,
+        }
         await self._connection.execute(insert(reviews).values(**values))
         return after
 
@@ -180,12 +259,12 @@ class SqlCorrections:
     async def queue(self, team: str, *, limit: int = 20) -> list[Correction]:
         """Returns the corrections that wait for a reviewer, oldest first."""
         rows = await self._connection.execute(
-            _current()
+            current_corrections()
             .where(corrections.c.team == team, corrections.c.state.in_(OPEN_STATES))
             .order_by(corrections.c.created_at, corrections.c.id)
             .limit(limit)
         )
-        return [_correction(row) for row in rows.mappings()]
+        return [to_correction(row) for row in rows.mappings()]
 
     async def queue_length(self, team: str) -> int:
         """Returns how many corrections wait for a reviewer."""
@@ -198,20 +277,20 @@ class SqlCorrections:
     async def approved(self) -> list[Correction]:
         """Returns every approved correction, in the order of the decisions."""
         rows = await self._connection.execute(
-            _current()
+            current_corrections()
             .where(corrections.c.state == CorrectionState.APPROVED)
             .order_by(corrections.c.decided_at, corrections.c.id)
         )
-        return [_correction(row) for row in rows.mappings()]
+        return [to_correction(row) for row in rows.mappings()]
 
     async def of_interaction(self, interaction_id: str) -> list[Correction]:
         """Returns the corrections of one answer, oldest first."""
         rows = await self._connection.execute(
-            _current()
+            current_corrections()
             .where(corrections.c.interaction_id == interaction_id)
             .order_by(corrections.c.created_at, corrections.c.id)
         )
-        return [_correction(row) for row in rows.mappings()]
+        return [to_correction(row) for row in rows.mappings()]
 
     async def reviews(self, correction_id: str) -> list[Review]:
         """Returns the decisions about a correction, oldest first."""
@@ -222,14 +301,6 @@ class SqlCorrections:
             to_domain(Review, {**row, "decision": Decision(row["decision"])})
             for row in rows.mappings()
         ]
-
-    async def passages(self, chunk_ids: Sequence[str]) -> tuple[str, ...]:
-        """Returns the texts of retrieved chunks in the given order; unknown ones are left out."""
-        rows = await self._connection.execute(
-            select(chunks.c.chunk_id, chunks.c.text).where(chunks.c.chunk_id.in_(chunk_ids))
-        )
-        texts: dict[str, str] = {row.chunk_id: row.text for row in rows}
-        return tuple(texts[chunk_id] for chunk_id in chunk_ids if chunk_id in texts)
 
     async def _advance(
         self,
@@ -295,7 +366,8 @@ class SqlCorrections:
         return int(await self._connection.scalar(statement) or 0)
 
 
-def _current() -> Select[Any]:
+def current_corrections() -> Select[Any]:
+    """Returns the query for corrections with their current text."""
     return select(
         corrections, correction_versions.c.text, correction_versions.c.redaction_version
     ).join(
@@ -305,7 +377,7 @@ def _current() -> Select[Any]:
     )
 
 
-def _require_free(correction: Correction, reviewer: str) -> None:
+def _require_free(correction: Correction, reviewer: str | None) -> None:
     if correction.claimed_by not in {None, reviewer}:
         raise ConflictError(
             f"correction {correction.id} is claimed by {correction.claimed_by}; "
@@ -313,10 +385,14 @@ def _require_free(correction: Correction, reviewer: str) -> None:
         )
 
 
-def _correction(row: RowMapping) -> Correction:
+def to_correction(row: RowMapping) -> Correction:
+    """Builds the domain object from a row of `current_corrections`."""
     values = dict(row)
     values["source"] = CorrectionSource(row["source"])
     values["state"] = CorrectionState(row["state"])
     values["passages"] = tuple(row["passages"])
     values["reasons"] = tuple(Reason(reason) for reason in row["reasons"])
+    values["tags"] = tuple(row["tags"])
+    values["skipped_by"] = tuple(row["skipped_by"])
+    values["queued_for"] = tuple(QueueReason(reason) for reason in row["queued_for"])
     return to_domain(Correction, values)

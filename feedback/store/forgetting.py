@@ -73,7 +73,7 @@ CONTENT_STEPS: Sequence[tuple[str, TextClause]] = (
         text(
             """
             update corrections set state = 'withdrawn', question = '', bot_answer = '',
-                   passages = '{}', row_version = row_version + 1
+                   passages = '{}', tags = '{}', row_version = row_version + 1
             where id = any(:corrected)
             """
         ),
@@ -202,6 +202,10 @@ _ALIASES = (
     where team = any(:teams) and claimed_by = :user
     """,
     """
+    update corrections set skipped_by = array_replace(skipped_by, :user, :alias)
+    where team = any(:teams) and :user = any(skipped_by)
+    """,
+    """
     update correction_versions set editor = :alias
     where editor = :user and exists (
         select from corrections c where c.id = correction_id and c.team = any(:teams))
@@ -210,6 +214,14 @@ _ALIASES = (
     update reviews set reviewer = :alias
     where reviewer = :user and exists (
         select from corrections c where c.id = correction_id and c.team = any(:teams))
+    """,
+    """
+    update handoffs set
+           asker = case when asker = :user then :alias else asker end,
+           taken_by = case when taken_by = :user then :alias else taken_by end,
+           answered_by = case when answered_by = :user then :alias else answered_by end,
+           on_call = case when on_call = :user then '' else on_call end
+    where team = any(:teams) and :user in (asker, taken_by, answered_by, on_call)
     """,
     """
     update votes set user_id = :alias

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from feedback.domain.correction import OPEN_STATES
 from feedback.store.records import CONSENTS
 from feedback.store.tables.conversations import interactions
 from feedback.store.tables.feedback import corrections, votes
@@ -120,7 +121,7 @@ class SqlOverview:
         """
         approved = corrections.c.state == "approved"
         allowed = approved & corrections.c.consent.in_(CONSENTS[consent])
-        waiting = corrections.c.state.in_(("proposed", "claimed", "escalated"))
+        waiting = corrections.c.state.in_(OPEN_STATES)
         return LabelCounts(
             approved=await self._count(approved),
             trainable=await self._count(allowed),

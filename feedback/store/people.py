@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import RowMapping, case, select, update
+from sqlalchemy import RowMapping, and_, case, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,6 +12,9 @@ from feedback.errors import NotFoundError
 from feedback.store.tables.base import to_domain
 from feedback.store.tables.people import people
 
+DIRECTORY, HAND = "directory", "hand"
+"""Where a role comes from."""
+
 
 class SqlPeople:
     """People; one instance per transaction."""
@@ -19,10 +22,17 @@ class SqlPeople:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def sync(self, directory: Iterable[Person], *, at: datetime) -> None:
-        """Takes over names from the workspace's directory.
+    async def sync(
+        self, directory: Iterable[Person], *, at: datetime, with_roles: bool = True
+    ) -> None:
+        """Takes over names and roles from the workspace's directory.
 
-        A role found there only raises a person above `agent`; what was set by hand is kept.
+        A role follows the directory up and down, unless it was set by hand.
+
+        Args:
+            directory: Everybody.
+            at: Now.
+            with_roles: False keeps the roles, because the directory does not tell them all.
         """
         rows = [
             {
@@ -49,7 +59,10 @@ class SqlPeople:
                     ),
                     "is_bot": statement.excluded.is_bot,
                     "role": case(
-                        (people.c.role == Role.AGENT, statement.excluded.role),
+                        (
+                            and_(people.c.role_source == DIRECTORY, literal(with_roles)),
+                            statement.excluded.role,
+                        ),
                         else_=people.c.role,
                     ),
                     "updated_at": statement.excluded.updated_at,
@@ -59,7 +72,7 @@ class SqlPeople:
         )
 
     async def set_role(self, team: str, user_id: str, role: Role, *, at: datetime) -> None:
-        """Gives somebody a role.
+        """Gives somebody a role that the directory does not take away.
 
         Raises:
             NotFoundError: When the person is not in the directory.
@@ -67,12 +80,22 @@ class SqlPeople:
         result = await self._connection.execute(
             update(people)
             .where(people.c.team == team, people.c.user_id == user_id)
-            .values(role=role, updated_at=at)
+            .values(role=role, role_source=HAND, updated_at=at)
         )
-        if result.rowcount == 0:
-            raise NotFoundError(
-                f"{user_id} is not in the directory of {team}; wait for the next sync"
-            )
+        _require_known(result.rowcount, team, user_id)
+
+    async def follow_directory(self, team: str, user_id: str, *, at: datetime) -> None:
+        """Lets somebody's role follow the directory again, from the next sync on.
+
+        Raises:
+            NotFoundError: When the person is not in the directory.
+        """
+        result = await self._connection.execute(
+            update(people)
+            .where(people.c.team == team, people.c.user_id == user_id)
+            .values(role_source=DIRECTORY, updated_at=at)
+        )
+        _require_known(result.rowcount, team, user_id)
 
     async def get(self, team: str, user_id: str) -> Person:
         """Returns a person; somebody unknown is an agent without names."""
@@ -90,5 +113,18 @@ class SqlPeople:
         return [_person(row) for row in rows.mappings()]
 
 
+def _require_known(rows: int, team: str, user_id: str) -> None:
+    if rows == 0:
+        raise NotFoundError(f"{user_id} is not in the directory of {team}; wait for the next sync")
+
+
 def _person(row: RowMapping) -> Person:
-    return to_domain(Person, {**row, "names": tuple(row["names"]), "role": Role(row["role"])})
+    return to_domain(
+        Person,
+        {
+            **row,
+            "names": tuple(row["names"]),
+            "role": Role(row["role"]),
+            "by_hand": row["role_source"] == HAND,
+        },
+    )

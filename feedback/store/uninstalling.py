@@ -58,6 +58,8 @@ _STEPS = (
         where team = :team
         """,
     ),
+    ("on call", "update handoffs set on_call = '' where team = :team"),
+    ("skips", "update corrections set skipped_by = '{}' where team = :team"),
     ("placeholders", "update threads set placeholders = '{}' where team = :team"),
 )
 
@@ -80,6 +82,9 @@ _PEOPLE = (
     ("assignments", "user_id", "split_part(thread_key, ':', 1) = :team"),
     ("corrections", "author", "team = :team"),
     ("corrections", "claimed_by", "team = :team"),
+    ("handoffs", "asker", "team = :team"),
+    ("handoffs", "taken_by", "team = :team"),
+    ("handoffs", "answered_by", "team = :team"),
     ("correction_versions", "editor", "correction_id = any(:corrected)"),
     ("reviews", "reviewer", "correction_id = any(:corrected)"),
     ("votes", "user_id", "interaction_id = any(:asked)"),

@@ -15,6 +15,7 @@ from feedback.store.engine import make_engine, transaction
 from feedback.store.experiments import SqlExperiments
 from feedback.store.explanations import SqlExplanations
 from feedback.store.forgetting import SqlForgetting
+from feedback.store.handoffs import SqlHandoffs
 from feedback.store.imports import SqlImports
 from feedback.store.inbox import SqlInbox
 from feedback.store.learning import SqlAdapters, SqlDatasets, SqlTrainingRuns
@@ -24,6 +25,7 @@ from feedback.store.overview import SqlOverview
 from feedback.store.patterns import SqlPatterns
 from feedback.store.people import SqlPeople
 from feedback.store.records import SqlRecords
+from feedback.store.reviewing import SqlReviewing
 from feedback.store.routing import SqlRouting
 from feedback.store.turns import SqlTurns
 from feedback.store.uninstalling import SqlUninstalling
@@ -76,6 +78,16 @@ class Transaction:
     def corrections(self) -> SqlCorrections:
         """Better answers and their reviews."""
         return SqlCorrections(self.connection)
+
+    @cached_property
+    def reviewing(self) -> SqlReviewing:
+        """Who has what to review, and how far reviewers agree."""
+        return SqlReviewing(self.connection)
+
+    @cached_property
+    def handoffs(self) -> SqlHandoffs:
+        """Calls for a person."""
+        return SqlHandoffs(self.connection)
 
     @cached_property
     def people(self) -> SqlPeople:

@@ -82,6 +82,9 @@ def upgrade() -> None:
         sa.Column("consent", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reasons", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("tags", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
+        sa.Column("queued_for", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
+        sa.Column("skipped_by", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.Column("row_version", sa.Integer(), server_default="1", nullable=False),
         sa.Column("claimed_by", sa.Text(), nullable=True),
@@ -175,6 +178,37 @@ def upgrade() -> None:
         sa.Column("indexed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("doc_id", name=op.f("pk_documents")),
+    )
+    op.create_table(
+        "handoffs",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("interaction_id", sa.Text(), nullable=False),
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("thread_key", sa.Text(), nullable=False),
+        sa.Column("asker", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("on_call", sa.Text(), server_default="", nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("row_version", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("taken_by", sa.Text(), nullable=True),
+        sa.Column("taken_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answered_by", sa.Text(), nullable=True),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answer_ts", sa.Text(), nullable=True),
+        sa.Column("correction_id", sa.Text(), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("message_ts", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_handoffs")),
+    )
+    op.create_index(op.f("ix_handoffs_thread_key"), "handoffs", ["thread_key"], unique=False)
+    op.create_index(
+        "uq_handoffs_waiting",
+        "handoffs",
+        ["thread_key"],
+        unique=True,
+        postgresql_where=sa.text("state in ('open', 'taken')"),
     )
     op.create_table(
         "inbox",
@@ -299,6 +333,7 @@ def upgrade() -> None:
         sa.Column("user_id", sa.Text(), nullable=False),
         sa.Column("names", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("role", sa.Text(), server_default="agent", nullable=False),
+        sa.Column("role_source", sa.Text(), server_default="directory", nullable=False),
         sa.Column("is_bot", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("consented", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("forgotten_at", sa.DateTime(timezone=True), nullable=True),
@@ -526,6 +561,7 @@ def upgrade() -> None:
         sa.Column("reviewer", sa.Text(), nullable=False),
         sa.Column("decision", sa.Text(), nullable=False),
         sa.Column("note", sa.Text(), server_default="", nullable=False),
+        sa.Column("round", sa.Integer(), server_default="1", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["correction_id"],
@@ -871,6 +907,13 @@ def downgrade() -> None:
         "ix_inbox_open", table_name="inbox", postgresql_where=sa.text("state in ('ready','leased')")
     )
     op.drop_table("inbox")
+    op.drop_index(
+        "uq_handoffs_waiting",
+        table_name="handoffs",
+        postgresql_where=sa.text("state in ('open', 'taken')"),
+    )
+    op.drop_index(op.f("ix_handoffs_thread_key"), table_name="handoffs")
+    op.drop_table("handoffs")
     op.drop_table("documents")
     op.drop_index(
         "uq_deployments_active",

@@ -3,6 +3,7 @@
 from feedback.store.tables import (
     conversations,
     feedback,
+    handoffs,
     inbox,
     knowledge,
     learning,
@@ -15,6 +16,7 @@ from feedback.store.tables.base import metadata
 __all__ = [
     "conversations",
     "feedback",
+    "handoffs",
     "inbox",
     "knowledge",
     "learning",

@@ -62,6 +62,9 @@ corrections = Table(
     Column("consent", Text, nullable=False),
     Column("state", Text, nullable=False, index=True),
     Column("reasons", ARRAY(Text), nullable=False),
+    Column("tags", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("queued_for", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("skipped_by", ARRAY(Text), nullable=False, server_default="{}"),
     Column("version", Integer, nullable=False, server_default="1"),
     Column("row_version", Integer, nullable=False, server_default="1"),
     Column("claimed_by", Text),
@@ -97,6 +100,8 @@ reviews = Table(
     Column("reviewer", Text, nullable=False),
     Column("decision", Text, nullable=False),
     Column("note", Text, nullable=False, server_default=""),
+    # 1: first decision, 2: independent second decision, 3: an admin's after an escalation.
+    Column("round", Integer, nullable=False, server_default="1"),
     moment("created_at"),
 )
 

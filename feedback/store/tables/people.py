@@ -12,6 +12,8 @@ people = Table(
     Column("user_id", Text, primary_key=True),
     Column("names", ARRAY(Text), nullable=False),
     Column("role", Text, nullable=False, server_default="agent"),
+    # `directory`: the role follows Slack's admins and user groups; `hand`: an admin set it here.
+    Column("role_source", Text, nullable=False, server_default="directory"),
     Column("is_bot", Boolean, nullable=False, server_default="false"),
     Column("consented", Boolean, nullable=False, server_default="false"),
     # Set when the person asked to be forgotten: from then on no names are stored of them.

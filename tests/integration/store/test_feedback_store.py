@@ -218,18 +218,24 @@ async def test_escalation_frees_the_claim_and_cannot_be_repeated(store: Store) -
             )  # fmt: skip
 
 
-async def test_the_directory_never_takes_a_role_away(store: Store) -> None:
+async def test_a_role_follows_the_directory_unless_it_was_set_by_hand(store: Store) -> None:
     def someone(role: Role) -> Person:
         return Person(team="T", user_id="U1", names=("Ann Lee",), role=role)
 
     async with store.begin() as tx:
-        await tx.people.sync([someone(Role.AGENT)], at=NOW)
         await tx.people.sync([someone(Role.REVIEWER)], at=NOW)
         assert (await tx.people.get("T", "U1")).role is Role.REVIEWER
+        await tx.people.sync([someone(Role.AGENT)], at=NOW, with_roles=False)
+        assert (await tx.people.get("T", "U1")).role is Role.REVIEWER
+        await tx.people.sync([someone(Role.AGENT)], at=NOW)
+        assert (await tx.people.get("T", "U1")).role is Role.AGENT
         await tx.people.set_role("T", "U1", Role.ADMIN, at=NOW)
         await tx.people.sync([someone(Role.AGENT)], at=NOW)
         known = await tx.people.get("T", "U1")
-        assert (known.role, known.names) == (Role.ADMIN, ("Ann Lee",))
+        assert (known.role, known.by_hand, known.names) == (Role.ADMIN, True, ("Ann Lee",))
+        await tx.people.follow_directory("T", "U1", at=NOW)
+        await tx.people.sync([someone(Role.AGENT)], at=NOW)
+        assert (await tx.people.get("T", "U1")).role is Role.AGENT
         assert (await tx.people.get("T", "U9")).role is Role.AGENT
         with pytest.raises(NotFoundError):
             await tx.people.set_role("T", "U9", Role.ADMIN, at=NOW)

@@ -1,0 +1,132 @@
+"""What reviewers have before them, how far they agree, and imported candidates for them."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import and_, exists, func, literal, not_, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from feedback.domain.correction import (
+    Correction,
+    CorrectionState,
+    Decision,
+    QueueReason,
+)
+from feedback.domain.reviewing import FIRST, SECOND
+from feedback.store.corrections import current_corrections, to_correction
+from feedback.store.imports import IMPORT_TEAM
+from feedback.store.tables.feedback import corrections, reviews
+
+
+class SqlReviewing:
+    """The reviewers' side of corrections; one instance per transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def queue_of(
+        self, team: str, reviewer: str, *, admin: bool, limit: int
+    ) -> list[Correction]:
+        """Returns what one reviewer can decide: own claims first, then the oldest.
+
+        Not shown: what they wrote, skipped or decided, what others claimed, and, except to admins,
+        what was escalated.
+        """
+        decided = exists().where(
+            reviews.c.correction_id == corrections.c.id, reviews.c.reviewer == reviewer
+        )
+        theirs = corrections.c.claimed_by == reviewer
+        free = and_(
+            corrections.c.claimed_by.is_(None),
+            not_(corrections.c.skipped_by.any(reviewer)),
+            corrections.c.author != reviewer,
+        )
+        states = [CorrectionState.PROPOSED, CorrectionState.CLAIMED]
+        allowed = or_(
+            corrections.c.state.in_(states),
+            and_(corrections.c.state == CorrectionState.SECOND_LOOK, not_(decided)),
+            and_(corrections.c.state == CorrectionState.ESCALATED, literal(admin)),
+        )
+        rows = await self._connection.execute(
+            current_corrections()
+            .where(corrections.c.team == team, or_(theirs, free), allowed)
+            .order_by(
+                func.coalesce(theirs, False).desc(), corrections.c.created_at, corrections.c.id
+            )
+            .limit(limit)
+        )
+        return [to_correction(row) for row in rows.mappings()]
+
+    async def pairs(
+        self, team: str, reviewer: str | None = None
+    ) -> Sequence[tuple[Decision, Decision]]:
+        """Returns the two independent decisions about each correction that got two.
+
+        Args:
+            team: The workspace.
+            reviewer: Only pairs that this person took part in, their own decision first.
+        """
+        first, second = reviews.alias("first"), reviews.alias("second")
+        rows = await self._connection.execute(
+            select(first.c.reviewer, first.c.decision, second.c.reviewer, second.c.decision)
+            .join(second, second.c.correction_id == first.c.correction_id)
+            .join(corrections, corrections.c.id == first.c.correction_id)
+            .where(corrections.c.team == team, first.c.round == FIRST, second.c.round == SECOND)
+            .order_by(second.c.id)
+        )
+        found = []
+        for one, decision, other, another in rows:
+            if reviewer in {None, one}:
+                found.append((Decision(decision), Decision(another)))
+            elif reviewer == other:
+                found.append((Decision(another), Decision(decision)))
+        return found
+
+    async def imported(self) -> int:
+        """Returns how many imported candidates no team has adopted."""
+        return int(
+            await self._connection.scalar(
+                select(func.count()).where(
+                    corrections.c.team == IMPORT_TEAM,
+                    corrections.c.state == CorrectionState.PROPOSED,
+                )
+            )
+            or 0
+        )
+
+    async def adopt(
+        self, team: str, *, limit: int, consent: str | None = None
+    ) -> Sequence[Correction]:
+        """Moves imported candidates into a team's queue, the oldest first.
+
+        Args:
+            team: The workspace whose reviewers decide about them.
+            limit: At most so many.
+            consent: What from now on allows them to train; None leaves what the import noted.
+        """
+        chosen = (
+            select(corrections.c.id)
+            .where(
+                corrections.c.team == IMPORT_TEAM,
+                corrections.c.state == CorrectionState.PROPOSED,
+            )
+            .order_by(corrections.c.created_at, corrections.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        values = {
+            "team": team,
+            "queued_for": [QueueReason.IMPORTED],
+            "row_version": corrections.c.row_version + 1,
+        }
+        moved = await self._connection.scalars(
+            update(corrections)
+            .where(corrections.c.id.in_(chosen.scalar_subquery()))
+            .values(values | ({"consent": consent} if consent else {}))
+            .returning(corrections.c.id)
+        )
+        rows = await self._connection.execute(
+            current_corrections()
+            .where(corrections.c.id.in_(moved.all()))
+            .order_by(corrections.c.created_at, corrections.c.id)
+        )
+        return [to_correction(row) for row in rows.mappings()]
