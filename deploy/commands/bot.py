@@ -4,6 +4,9 @@ import asyncio
 import logging
 import signal
 import sys
+from typing import Annotated
+
+import typer
 
 from bot.guarding import StyleGuard
 from bot.model_clients import ModelClients
@@ -14,8 +17,13 @@ from feedback.settings import Settings, load_settings
 from feedback.tone.guide import StyleGuide
 
 
-def bot() -> None:
-    """Answer in Slack over Socket Mode, until it is interrupted."""
+def bot(
+    http: Annotated[
+        bool,
+        typer.Option("--http", help="Signed HTTP at UNDERSTUDY_SLACK__HTTP_PORT, no Socket Mode."),
+    ] = False,
+) -> None:
+    """Answer in Slack, over Socket Mode or signed HTTP, until it is interrupted."""
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO,
@@ -27,7 +35,11 @@ def bot() -> None:
     logging.getLogger("bot.slack.bolt").addFilter(
         lambda record: "`token` will be unused" not in record.getMessage()
     )
-    asyncio.run(_bot(load_settings()))
+    settings = load_settings()
+    if http:
+        slack = settings.slack.model_copy(update={"transport": "http"})
+        settings = settings.model_copy(update={"slack": slack})
+    asyncio.run(_bot(settings))
 
 
 async def _bot(settings: Settings) -> None:
