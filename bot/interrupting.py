@@ -82,6 +82,7 @@ class Interruptions:
         entry = _Running(interaction=interaction, task=asyncio.create_task(work))
         self._running[interaction.id] = entry
         if self._watcher is None or self._watcher.done():
+            self._seen.clear()
             self._watcher = asyncio.create_task(self._watch(), name="interruptions")
         try:
             result: T = await entry.task
@@ -110,10 +111,10 @@ class Interruptions:
 
     async def _watch(self) -> None:
         while self._running:
-            self._seen.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_s):
                     await self._seen.wait()
+            self._seen.clear()
             try:
                 await self._end_unwanted()
             except UnderstudyError as exc:

@@ -200,10 +200,10 @@ class LiveAnswer:
 
     async def _send_as_it_comes(self) -> None:
         while not self._over():
-            self._news.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._patience()):
                     await self._news.wait()
+            self._news.clear()
             if self._over():
                 return
             if self.ts is not None and _now() - self._born >= self._pace.life_s:
