@@ -29,7 +29,13 @@ _log = logging.getLogger(__name__)
 TellPrivately = Callable[[str, str], Awaitable[None]]
 """Sends `(user, text)` as a direct message."""
 
+Remark = Callable[[Question, str], Awaitable[None]]
+"""Shows a text to the asker alone, where the question stands; never fails."""
+
 STOPPED_TEXT = "Okay, I stopped."
+ALREADY_TEXT = "That message has its answer already, in its thread."
+OWN_TEXT = "That is my own message. Ask me with a message of a person."
+EMPTY_TEXT = "I see no text in that message that I could answer."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +55,7 @@ class AskingParts:
     manners: Manners
     bot: Identity
     tell: TellPrivately
+    remark: Remark
     lease_s: float
 
 
@@ -85,18 +92,27 @@ class Asking:
 
     async def handle(self, row: InboxRow, question: Question) -> bool:
         """Answers a question; True when the inbox row was closed with the answer."""
+        bot = self._parts.bot.user_id
+        if question.user == bot:
+            await self._parts.remark(question, OWN_TEXT)
+            return False
         if not await self._addressed(question):
             return False
         try:
-            prepared = await self._parts.answering.prepare(question, bot=self._parts.bot.user_id)
+            prepared = await self._parts.answering.prepare(question, bot=bot)
         except InvalidInputError:
-            return False  # a bare mention, or only a picture
+            # A bare mention, or only a picture.
+            if question.asked_by is not None:
+                await self._parts.remark(question, EMPTY_TEXT)
+            return False
         try:
             if prepared.interaction.state is InteractionState.PENDING:
                 return await self._answer(row, question, prepared)
             if prepared.interaction.state is InteractionState.ANSWERED:
                 # A predecessor stored the answer and may or may not have posted it.
                 return await self._deliver_stored(row, question, prepared.interaction)
+            if question.asked_by is not None:
+                await self._parts.remark(question, ALREADY_TEXT)
             return False
         finally:
             if row.attempts > 1:

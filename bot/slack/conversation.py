@@ -1,5 +1,6 @@
 """Everything that questions lead to, put together: asking, changes of mind, the agent pane."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,7 +17,10 @@ from bot.slack.posting import Poster
 from bot.slack.status import StatusBoard
 from feedback.clock import Clock
 from feedback.domain.delivery import InboxRow
+from feedback.errors import UnderstudyError
 from feedback.store.unit_of_work import Store
+
+_log = logging.getLogger(__name__)
 
 Talk = Question | EditedMessage | DeletedMessage | HomeOpened | SessionStopped | ContextChanged
 """What a conversation consists of."""
@@ -80,6 +84,12 @@ def make_conversation(
     async def tell(user: str, text: str) -> None:
         await api.post(await api.open_dm(user), text)
 
+    async def remark(question: Question, text: str) -> None:
+        try:
+            await api.whisper(question.channel, question.by, text, thread_ts=question.thread_ts)
+        except UnderstudyError as exc:
+            _log.info("%s is not told: %s", question.by, exc)
+
     asking = Asking(
         AskingParts(
             store=store,
@@ -91,6 +101,7 @@ def make_conversation(
             manners=manners,
             bot=bot,
             tell=tell,
+            remark=remark,
             lease_s=lease_s,
         )
     )
