@@ -21,7 +21,6 @@ from bot.sandbox.triggers import Trigger
 from bot.sandbox.web_api.call import Args
 from bot.sandbox.web_api.conversations import add_member
 from bot.sandbox.web_api.reactions import reaction_name
-from bot.sandbox.web_api.streams import end_streams
 from bot.sandbox.workspace import Workspace
 from feedback.errors import InvalidInputError
 
@@ -56,12 +55,10 @@ class ActorApi:
             "views/actions": self._act_in_view,
             "views/submit": self._submit,
             "views/close": self._close,
-            "home": self._open_home,
             "dm": self._open_dm,
             "join": self._join,
             "shortcuts": self._shortcut,
             "commands": self._command,
-            "stop": self._stop,
             "reset": self._reset,
         }
         return [
@@ -145,8 +142,8 @@ class ActorApi:
         }
 
     async def _post(self, args: Args) -> Json:
-        user = self._person(args)
-        channel = self._joined(user, args)
+        user = self.person(args)
+        channel = self.joined(user, args)
         text = args.required("text")
         if len(text) > 12_000:
             raise SlackError("msg_too_long")
@@ -175,8 +172,8 @@ class ActorApi:
         return {}
 
     async def _react(self, args: Args) -> Json:
-        user = self._person(args)
-        channel = self._joined(user, args)
+        user = self.person(args)
+        channel = self.joined(user, args)
         change = self._sandbox.messages.react
         if args.has("present") and not args.flag("present"):
             change = self._sandbox.messages.unreact
@@ -184,10 +181,10 @@ class ActorApi:
         return {}
 
     async def _act(self, args: Args) -> Json:
-        user = self._person(args)
+        user = self.person(args)
         answer, trigger = await self._sandbox.interactivity.act_on_message(
             user=user,
-            channel=self._joined(user, args),
+            channel=self.joined(user, args),
             ts=args.required("ts"),
             find={"action_id": args.text("action_id"), "block_id": args.text("block_id")},
             value=args.json_or_text("value"),
@@ -195,7 +192,7 @@ class ActorApi:
         return await self._outcome(answer, trigger, args)
 
     async def _act_in_view(self, args: Args) -> Json:
-        user = self._person(args)
+        user = self.person(args)
         answer, trigger = await self._sandbox.interactivity.act_in_view(
             user=user,
             view=self._view(user, args),
@@ -206,30 +203,19 @@ class ActorApi:
         return await self._outcome(answer, trigger, args)
 
     async def _submit(self, args: Args) -> Json:
-        user = self._person(args)
+        user = self.person(args)
         return await self._sandbox.interactivity.submit(
             user=user, view=self._view(user, args), values=args.json("values") or {}
         )
 
     async def _close(self, args: Args) -> Json:
-        user = self._person(args)
+        user = self.person(args)
         view = self._view(user, args)
         await self._sandbox.interactivity.close(user=user, view=view, cleared=args.flag("cleared"))
         return {"view": self._sandbox.interactivity.views.top(user)}
 
-    async def _open_home(self, args: Args) -> Json:
-        user = self._person(args)
-        tab = args.text("tab") or "home"
-        if tab not in {"home", "messages"}:
-            raise InvalidInputError(f"unknown tab {tab!r}; use home or messages")
-        bot = self._sandbox.state.workspace.bot_user_id
-        channel, _ = self._sandbox.state.open_im(user, bot)
-        home = self._sandbox.interactivity.views.home(user)
-        self._sandbox.events.home_opened(channel, user=user, tab=tab, view=home)
-        return {"channel": channel.id, "home": home}
-
     async def _open_dm(self, args: Args) -> Json:
-        user = self._person(args)
+        user = self.person(args)
         other = args.text("with") or self._sandbox.state.workspace.bot_user_id
         channel, existed = self._sandbox.state.open_im(user, other)
         if not existed:
@@ -237,7 +223,7 @@ class ActorApi:
         return {"channel": channel.id}
 
     async def _join(self, args: Args) -> Json:
-        user = self._person(args)
+        user = self.person(args)
         channel = self._sandbox.state.channel(args.required("channel"))
         if channel.kind != "channel":
             raise SlackError("method_not_supported_for_channel_type")
@@ -246,18 +232,18 @@ class ActorApi:
         return {"channel": channel.id}
 
     async def _shortcut(self, args: Args) -> Json:
-        user = self._person(args)
+        user = self.person(args)
         answer, trigger = await self._sandbox.interactivity.message_shortcut(
             user=user,
-            channel=self._joined(user, args),
+            channel=self.joined(user, args),
             ts=args.required("ts"),
             callback_id=args.required("callback_id"),
         )
         return await self._outcome(answer, trigger, args)
 
     async def _command(self, args: Args) -> Json:
-        user = self._person(args)
-        channel = self._joined(user, args)
+        user = self.person(args)
+        channel = self.joined(user, args)
         answer, trigger = await self._sandbox.interactivity.slash_command(
             user=user,
             channel=channel,
@@ -268,16 +254,6 @@ class ActorApi:
         if reply and (reply.get("text") or reply.get("blocks")):
             self._sandbox.interactivity.reply(channel, user, reply)
         return {**await self._outcome(answer, trigger, args), "response": reply}
-
-    async def _stop(self, args: Args) -> Json:
-        user = self._person(args)
-        channel = self._joined(user, args)
-        thread_ts = args.required("thread_ts")
-        streams = end_streams(self._sandbox, channel, thread_ts)
-        self._sandbox.events.session_stopped(
-            channel, thread_ts=thread_ts, user=user, streams=streams
-        )
-        return {"streams": streams}
 
     async def _reset(self, args: Args) -> Json:
         seed = args.json("workspace")
@@ -303,21 +279,32 @@ class ActorApi:
             "view": top,
         }
 
-    def _person(self, args: Args) -> str:
+    def person(self, args: Args) -> str:
+        """Returns who acts.
+
+        Raises:
+            SlackError: `user_not_found`.
+            InvalidInputError: It is the app.
+        """
         user = self._sandbox.state.user(args.required("user"))
         if user["is_bot"]:
             raise InvalidInputError(f"{user['id']} is the app; act as one of the people")
         return str(user["id"])
 
-    def _joined(self, user: str, args: Args) -> Channel:
+    def joined(self, user: str, args: Args) -> Channel:
+        """Returns the named conversation.
+
+        Raises:
+            SlackError: `channel_not_found`, or `not_in_channel` when the person is not in it.
+        """
         channel = self._sandbox.state.channel(args.required("channel"))
         if user not in channel.members:
             raise SlackError("not_in_channel")
         return channel
 
     def _own_message(self, args: Args) -> tuple[str, Channel, str]:
-        user = self._person(args)
-        channel = self._joined(user, args)
+        user = self.person(args)
+        channel = self.joined(user, args)
         ts = args.required("ts")
         if channel.message(ts)["user"] != user:
             raise SlackError("cant_update_message")

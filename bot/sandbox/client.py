@@ -9,35 +9,24 @@
 One long poll per client feeds every waiter, so many people can wait at once.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self
-
-import aiohttp
+from typing import Any
 
 from bot.sandbox.follower import FeedFollower
 from bot.sandbox.gestures import Acted, SandboxMessage, Submitted
 from bot.sandbox.jsontypes import Json, JsonValue
-from feedback.errors import InvalidInputError, TimedOutError, UnavailableError
+from bot.sandbox.switchboard import Switchboard
 
 __all__ = ["Acted", "SandboxClient", "SandboxMessage", "Submitted"]
 
 
-class SandboxClient:
+class SandboxClient(Switchboard):
     """Acts as any of the people of a sandbox."""
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
-        self._session: aiohttp.ClientSession | None = None
+        super().__init__(url)
         self._follower = FeedFollower(self._call)
-
-    async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=100),
-            timeout=aiohttp.ClientTimeout(total=120),
-        )
-        return self
 
     async def __aexit__(
         self,
@@ -46,8 +35,7 @@ class SandboxClient:
         trace: TracebackType | None,
     ) -> None:
         await self._follower.stop()
-        if self._session is not None:
-            await self._session.close()
+        await super().__aexit__(kind, error, trace)
 
     async def state(self, user: str | None = None) -> Json:
         """Returns people, conversations, groups, the app, and what `user` sees (None: all)."""
@@ -177,6 +165,10 @@ class SandboxClient:
         channel: str = (await self._call("POST", "home", {"user": user, "tab": tab}))["channel"]
         return channel
 
+    async def look_at(self, *, user: str, channel: str | None) -> None:
+        """Has a channel (None: nothing) on screen beside the app's conversation."""
+        await self._call("POST", "context", {"user": user, "channel": channel})
+
     async def open_dm(self, *, user: str, with_user: str | None = None) -> str:
         """Returns the direct conversation with the app, or with another person."""
         answer = await self._call("POST", "dm", {"user": user, "with": with_user})
@@ -207,31 +199,6 @@ class SandboxClient:
         body = {"user": user, "channel": channel, "thread_ts": thread_ts}
         streams: list[str] = (await self._call("POST", "stop", body))["streams"]
         return streams
-
-    async def fault(self, **rule: JsonValue) -> None:
-        """Adds a Web API fault; see `bot.sandbox.faults.Fault` for the keys."""
-        await self._call("POST", "faults", rule)
-
-    async def delivery_faults(self, **counts: int) -> None:
-        """Sets delivery faults: `drop_acks`, `duplicate`, `reorder`."""
-        await self._call("POST", "faults/delivery", counts)
-
-    async def clear_faults(self) -> None:
-        """Ends every fault."""
-        await self._call("POST", "faults/clear", {})
-
-    async def disconnect(self, *, abrupt: bool = False) -> int:
-        """Closes the app's sockets; returns how many."""
-        closed: int = (await self._call("POST", "disconnect", {"abrupt": abrupt}))["closed"]
-        return closed
-
-    async def deliveries(self) -> Json:
-        """Returns counts of events: pending, acknowledged, redelivered, given up."""
-        return await self._call("GET", "deliveries", {})
-
-    async def reset(self) -> None:
-        """Starts over from the seed."""
-        await self._call("POST", "reset", {})
 
     async def wait_for_reply(
         self,
@@ -354,45 +321,3 @@ class SandboxClient:
             return modal if modal is not None and where(modal) else None
 
         return await self._follower.wait(now, then, timeout_s, f"a modal for {user}")
-
-    async def wait_until_connected(self, timeout_s: float = 30.0) -> None:
-        """Returns once the app can be reached.
-
-        Raises:
-            TimedOutError: It did not come in time.
-        """
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._call("GET", "connected", {})
-        except TimeoutError:
-            raise TimedOutError(f"no app connected to {self._url} in {timeout_s} s") from None
-
-    async def wait_until_settled(self, timeout_s: float = 30.0) -> None:
-        """Returns once the app acknowledged every event (or Slack would have given up).
-
-        Raises:
-            TimedOutError: Some are still on their way.
-        """
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._call("GET", "settled", {})
-        except TimeoutError:
-            raise TimedOutError(
-                f"events are still undelivered after {timeout_s} s; see {self._url}"
-                "/sandbox/deliveries"
-            ) from None
-
-    async def _call(self, verb: str, path: str, values: Mapping[str, Any]) -> Json:
-        if self._session is None:
-            raise InvalidInputError("use the client as `async with SandboxClient(url) as people`")
-        sent = {key: value for key, value in values.items() if value is not None}
-        url = f"{self._url}/sandbox/{path}"
-        arguments: Json = {"params": sent} if verb == "GET" else {"json": sent}
-        try:
-            async with self._session.request(verb, url, **arguments) as answer:
-                body: Json = await answer.json()
-        except (aiohttp.ClientError, ValueError) as exc:
-            raise UnavailableError(f"the sandbox at {self._url} did not answer: {exc}") from exc
-        if not body.get("ok"):
-            raise InvalidInputError(f"the sandbox refused {verb} {path}: {body}")
-        return body

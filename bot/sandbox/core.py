@@ -29,17 +29,20 @@ class Presence:
     """
 
     life_s: float
+    session_life_s: float = 3600.0
     clock: Callable[[], float] = time.monotonic
     statuses: dict[tuple[str, str], tuple[Json, float]] = field(default_factory=dict)
     sessions: dict[tuple[str, str], Json] = field(default_factory=dict)
     prompts: dict[str, Json] = field(default_factory=dict)
 
-    def set_status(self, channel: str, thread_ts: str, status: Json) -> None:
-        """Shows a status; an empty text clears it."""
+    def set_status(self, channel: str, thread_ts: str, status: Json) -> Json:
+        """Shows a status (an empty text clears it) and returns what stands there now."""
+        life_s = self.session_life_s if "session" in status else self.life_s
         if status["status"]:
-            self.statuses[channel, thread_ts] = (status, self.clock() + self.life_s)
+            self.statuses[channel, thread_ts] = (status, self.clock() + life_s)
         else:
             self.statuses.pop((channel, thread_ts), None)
+        return self.describe(channel, thread_ts)
 
     def status(self, channel: str, thread_ts: str) -> Json | None:
         """Returns the status shown now, if any."""
@@ -47,12 +50,17 @@ class Presence:
         return status if self.clock() < until else None
 
     def current(self) -> list[Json]:
-        """Returns every status shown now, with its place."""
-        return [
-            {"channel": channel, "thread_ts": thread_ts, **status}
-            for (channel, thread_ts), (status, until) in self.statuses.items()
-            if self.clock() < until
-        ]
+        """Returns every thread in which the app is said to do something, with the words shown."""
+        shown = [key for key in self.statuses if self.status(*key) is not None]
+        busy = [key for key, row in self.sessions.items() if row["status"] == "processing"]
+        return [self.describe(*key) for key in dict.fromkeys([*shown, *busy])]
+
+    def describe(self, channel: str, thread_ts: str) -> Json:
+        """Returns a thread's status words, and the state and title of its session."""
+        session = self.sessions.get((channel, thread_ts), {})
+        words = self.status(channel, thread_ts) or {"status": ""}
+        facts = {"session": session.get("status", ""), "title": session.get("title", "")}
+        return {"channel": channel, "thread_ts": thread_ts, **words, **facts}
 
 
 class Sandbox:

@@ -17,9 +17,15 @@ from bot.sandbox.settings import SandboxSettings
 
 @dataclass(frozen=True, kw_only=True)
 class Ack:
-    """The app's acknowledgement and what it answered."""
+    """The app's acknowledgement and what it answered.
+
+    Attributes:
+        payload: A JSON object, if it sent one.
+        text: The body of an HTTP answer as it came.
+    """
 
     payload: Json | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ class Events:
     def __init__(self, state: State, deliver: Callable[[Json], None]) -> None:
         self._state = state
         self._deliver = deliver
+        self._looking_at: dict[str, list[Json]] = {}
 
     def publish(self, event: Json) -> None:
         """Wraps an inner event and queues it."""
@@ -52,7 +53,9 @@ class Events:
             return
         body = self._state.present(channel, message)
         body |= {"channel": channel.id, "event_ts": message["ts"]}
-        self.publish({**body, "channel_type": channel.kind})
+        seen = self._looking_at.get(message["user"])
+        about = {"app_context": {"entities": seen}} if channel.kind == "im" and seen else {}
+        self.publish({**body, "channel_type": channel.kind, **about})
         mentioned = set(_MENTION.findall(message.get("text", "")))
         person = "bot_id" not in message and "subtype" not in message
         if person and channel.kind != "im" and self._state.workspace.bot_user_id in mentioned:
@@ -125,6 +128,26 @@ class Events:
         if tab == "home" and view is not None:
             event["view"] = view
         self.publish(event)
+
+    def context_changed(self, channel: Channel, *, user: str, seen: list[Json]) -> None:
+        """A person looks at something else while the app is open beside it.
+
+        Args:
+            channel: Their conversation with the app.
+            user: Who.
+            seen: Entities `{type, value, team_id}`, most relevant first; their messages to the
+                app carry them until the next change.
+        """
+        self._looking_at[user] = seen
+        self.publish(
+            {
+                "type": "app_context_changed",
+                "user": user,
+                "channel": channel.id,
+                "context": {"entities": seen} if seen else {},
+                "event_ts": self._state.next_ts(),
+            }
+        )
 
     def joined(self, channel: Channel, *, user: str) -> None:
         """Somebody joined a channel."""

@@ -62,7 +62,10 @@ class HttpMode:
         """Posts an interaction once, form-encoded as Slack does."""
         fields = payload if kind == "slash_commands" else {"payload": json.dumps(payload)}
         url = self._settings.interactivity_url or self._events_url
-        return await self._post(url, urlencode(fields), "application/x-www-form-urlencoded", {})
+        answer = await self._post(url, urlencode(fields), "application/x-www-form-urlencoded", {})
+        if kind == "slash_commands" and isinstance(answer, Ack) and answer.payload is None:
+            return Ack(payload={"text": answer.text}) if answer.text else answer
+        return answer
 
     async def _post(
         self, url: str, body: str, content_type: str, headers: dict[str, str]
@@ -86,7 +89,7 @@ class HttpMode:
             return "connection_failed"
         if answer.status != 200:
             return "http_error"
-        return Ack(payload=_object(text))
+        return Ack(payload=_object(text), text=text)
 
 
 def _object(text: str) -> Json | None:

@@ -1,6 +1,7 @@
 """People press buttons, submit modals, use shortcuts and commands; the app answers."""
 
 import secrets
+import time
 from dataclasses import dataclass, field
 
 from bot.sandbox.blocks import check_message_blocks
@@ -15,15 +16,22 @@ from bot.sandbox.state import Channel, State
 from bot.sandbox.triggers import Trigger, Triggers
 from bot.sandbox.view_stack import ViewStack
 
+RESPONSE_URL_LIFE_S = 1800.0
+
 
 @dataclass(kw_only=True)
 class ResponseUrl:
-    """Where the app may answer an interaction without a token: five times, for 30 minutes."""
+    """Where the app may answer an interaction without a token: five times, for 30 minutes.
+
+    Attributes:
+        expires: Real time, in seconds of a monotonic clock.
+    """
 
     channel: str
     user: str
     message_ts: str | None
     thread_ts: str | None
+    expires: float
     uses_left: int = 5
 
 
@@ -187,7 +195,13 @@ class Interactivity:
     async def slash_command(
         self, *, user: str, channel: Channel, command: str, text: str
     ) -> tuple[Ack | str, Trigger]:
-        """A person runs a slash command; a text in the ack is shown to them alone."""
+        """A person runs a slash command; a text in the ack is shown to them alone.
+
+        Raises:
+            SlackError: `command_not_found`: the app offers no such command.
+        """
+        if command not in {known.command for known in self.state.workspace.commands}:
+            raise SlackError("command_not_found", {"message": f"{command} is not a valid command."})
         trigger_id, trigger = self.triggers.issue(user)
         space = self.state.workspace
         payload = {
@@ -212,7 +226,16 @@ class Interactivity:
         target = self.response_urls.get(key)
         if target is None or target.uses_left <= 0:
             return "used_url"
+        if time.monotonic() > target.expires:
+            return "expired_url"
         target.uses_left -= 1
+        try:
+            self._answer(target, body)
+        except SlackError as exc:
+            return exc.code
+        return None
+
+    def _answer(self, target: ResponseUrl, body: Json) -> None:
         channel = self.state.channel(target.channel)
         ts = target.message_ts
         if body.get("delete_original") and ts is not None:
@@ -220,21 +243,27 @@ class Interactivity:
                 self.messages.delete_ephemeral(ts)
             else:
                 self.messages.delete(channel, ts)
-            return None
+            return
         if body.get("replace_original") and ts in channel.messages:
-            changes = {"text": body.get("text", ""), "blocks": body.get("blocks")}
+            blocks = check_message_blocks(body.get("blocks"))
+            changes = {"text": body.get("text", ""), "blocks": blocks or None}
             bot = self.state.workspace.bot_user_id
             self.messages.edit(channel, ts, changes, editor=bot)
-            return None
+            return
         if body.get("replace_original") and ts in self.state.ephemerals:
             self.messages.delete_ephemeral(ts)
         self.reply(channel, target.user, body, thread_ts=target.thread_ts)
-        return None
 
     def reply(
         self, channel: Channel, user: str, body: Json, *, thread_ts: str | None = None
     ) -> None:
-        """Posts what the app answered: to everybody when `in_channel`, else to `user` alone."""
+        """Posts what the app answered: to everybody when `in_channel`, else to `user` alone.
+
+        Raises:
+            SlackError: There is nothing to show, or a block error.
+        """
+        if not body.get("text") and not body.get("blocks"):
+            raise SlackError("no_text")
         draft = Draft(
             user=self.state.workspace.bot_user_id,
             text=body.get("text", ""),
@@ -280,6 +309,7 @@ class Interactivity:
             user=user,
             message_ts=message["ts"] if message else None,
             thread_ts=message.get("thread_ts") if message else None,
+            expires=time.monotonic() + RESPONSE_URL_LIFE_S,
         )
         return f"{self.base_url}/response/{key}"
 

@@ -1,5 +1,7 @@
 """What one person sees of the workspace: the page's first load."""
 
+from dataclasses import asdict
+
 from bot.sandbox.core import Sandbox
 from bot.sandbox.jsontypes import Json
 from bot.sandbox.state import Channel
@@ -44,10 +46,8 @@ def overview(sandbox: Sandbox, user: str | None) -> Json:
         "users": list(state.users.values()),
         "groups": list(state.groups.values()),
         "channels": channels,
-        "shortcuts": [
-            {"callback_id": shortcut.callback_id, "name": shortcut.name}
-            for shortcut in space.shortcuts
-        ],
+        "shortcuts": [asdict(shortcut) for shortcut in space.shortcuts],
+        "commands": [asdict(command) for command in space.commands],
         "statuses": [row for row in sandbox.presence.current() if row["channel"] in ids],
         "prompts": {key: row for key, row in sandbox.presence.prompts.items() if key in ids},
         "modal": views.top(user) if user else None,

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from bot.sandbox import page
 from bot.sandbox.actor_api import ActorApi
+from bot.sandbox.agent_api import AgentApi
 from bot.sandbox.core import Sandbox
 from bot.sandbox.faults_api import FaultsApi
 from bot.sandbox.settings import SandboxSettings
@@ -62,6 +63,7 @@ def create_app(sandbox: Sandbox) -> web.Application:
         web.post("/response/{key}", _response_handler(sandbox)),
         web.get("/healthz", _healthz),
         *actors.routes(),
+        *AgentApi(sandbox, actors).routes(),
         *FaultsApi(sandbox, actors).routes(),
         *page.routes(),
     ])  # fmt: skip

@@ -64,6 +64,20 @@ class Shortcut:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SlashCommand:
+    """A slash command that the app offers everywhere.
+
+    Attributes:
+        command: With its slash.
+        usage_hint: What may follow it, shown while typing.
+    """
+
+    command: str
+    description: str
+    usage_hint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Workspace:
     """The seed of a workspace and the identity of the one app in it."""
 
@@ -82,7 +96,19 @@ class Workspace:
     app_token: str = "xapp-sandbox-understudy"  # noqa: S105 - a token for 127.0.0.1 only
     signing_secret: str = "sandbox-signing-secret"  # noqa: S105 - signs to 127.0.0.1 only
     shortcuts: tuple[Shortcut, ...] = field(
-        default=(Shortcut(callback_id="teach_reply", name="Teach this reply"),)
+        default=(
+            Shortcut(callback_id="teach_reply", name="Teach this reply"),
+            Shortcut(callback_id="ask_understudy", name="Ask Understudy"),
+        )
+    )
+    commands: tuple[SlashCommand, ...] = field(
+        default=(
+            SlashCommand(
+                command="/understudy",
+                description="See and steer what Understudy learns, or have your data forgotten.",
+                usage_hint="status | why | freeze | unfreeze | promote | rollback | forget | help",
+            ),
+        )
     )
 
     def to_json(self) -> dict[str, Any]:
@@ -109,6 +135,8 @@ class Workspace:
             )
             if "shortcuts" in data:
                 values["shortcuts"] = tuple(Shortcut(**row) for row in data["shortcuts"])
+            if "commands" in data:
+                values["commands"] = tuple(SlashCommand(**row) for row in data["commands"])
             return cls(**values)
         except (KeyError, TypeError) as exc:
             raise InvalidInputError(

@@ -15,6 +15,7 @@ class App {
     this.store = new Store();
     this.user = null;
     this.place = { channel: null, thread: null, tab: "messages" };
+    this.beside = null;
     this.online = true;
     this.follower = null;
     this.text = new TextRenderer({
@@ -46,6 +47,7 @@ class App {
 
   async become(user, place = null) {
     this.user = user;
+    this.beside = null;
     localStorage.setItem("sandbox-user", user);
     this.modal.show(null);
     await this.reload(place ?? this.place);
@@ -80,13 +82,20 @@ class App {
 
   async go(channel, { thread = null, tab = "messages" } = {}) {
     this.place = { channel, thread, tab: this.isAppDm(channel) ? (tab ?? "messages") : "messages" };
+    if (!this.isAppDm(channel)) this.beside = channel;
     this.store.unread.delete(channel);
     const { messages } = await get("messages", { channel, user: this.user });
     for (const message of messages) this.store.put(channel, message);
     if (thread) await this.loadThread(channel, thread);
-    if (this.isAppDm(channel)) await post("home", { user: this.user, tab: this.place.tab });
+    if (this.isAppDm(channel)) await this.openApp();
     this.sidebar.draw();
     this.panes.draw({ scroll: true, focus: true });
+  }
+
+  // In Slack the app opens beside the channel that was on screen; the app is told of both.
+  async openApp() {
+    await post("home", { user: this.user, tab: this.place.tab });
+    if (this.place.tab === "messages") await post("context", { user: this.user, channel: this.beside });
   }
 
   async openThread(ts) {
@@ -185,6 +194,7 @@ class App {
     const place = { user: this.user, channel: this.place.channel };
     try {
       const command = text.match(/^(\/[a-z][a-z-]*)(?:\s+([\s\S]*))?$/);
+      if (command && thread) throw new Error(`${command[1]} does not work in threads; use the channel.`);
       if (command) {
         const answer = await post("commands", { ...place, command: command[1], text: command[2] ?? "" });
         this.warn(answer);

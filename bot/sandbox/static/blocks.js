@@ -83,7 +83,9 @@ export class BlockRenderer {
 
   _plan(block) {
     const tasks = (block.tasks ?? []).map((task) => this._task_card(task));
-    return h("details", { class: "b-plan" }, h("summary", {}, block.title ?? "Plan"), ...tasks);
+    // Open while something is to be watched, folded away afterwards.
+    const open = (block.tasks ?? []).some((task) => ["pending", "in_progress"].includes(task.status));
+    return h("details", { class: "b-plan", open }, h("summary", {}, block.title ?? "Plan"), ...tasks);
   }
 
   _alert(block) {

@@ -4,9 +4,11 @@ import { h } from "./dom.js";
 import { escape } from "./text.js";
 
 export class Composer {
-  // `names()` lists {token, label, wire} that @ and # can name; `send(text)` gets wire text.
-  constructor({ label, placeholder, names, send }) {
+  // `names()` lists {token, label, wire} that @ and # can name, `commands()` the slash commands;
+  // `send(text)` gets wire text.
+  constructor({ label, placeholder, names, commands, send }) {
     this.names = names;
+    this.commands = commands;
     this.send = send;
     this.list = h("ul", { class: "suggestions", role: "listbox", "aria-label": "Suggestions", hidden: true });
     this.box = h("textarea", {
@@ -46,13 +48,23 @@ export class Composer {
   #changed() {
     this.box.style.height = "auto";
     this.box.style.height = `${Math.min(this.box.scrollHeight, 220)}px`;
+    if (/^\/[a-z-]*$/.test(this.box.value)) return this.#suggestCommands(this.box.value);
     const match = this.box.value.slice(0, this.box.selectionStart).match(/(?:^|\s)([@#][\w .-]{0,30})$/u);
     const wanted = match?.[1].toLowerCase();
     this.matches = wanted ? this.names().filter((n) => n.token.toLowerCase().startsWith(wanted)).slice(0, 6) : [];
     if (this.matches.some((n) => n.token.toLowerCase() === wanted)) this.matches = [];
     this.fragment = match?.[1] ?? "";
     this.picked = 0;
-    this.#suggest();
+    return this.#suggest();
+  }
+
+  #suggestCommands(typed) {
+    this.matches = this.commands()
+      .filter((known) => known.command.startsWith(typed) && known.command !== typed)
+      .map((known) => ({ token: known.command, label: known.usage_hint || known.description }));
+    this.fragment = typed;
+    this.picked = 0;
+    return this.#suggest();
   }
 
   #suggest() {

@@ -183,6 +183,7 @@ export class Panes {
       label: thread ? "Reply in thread" : `Message ${where}`,
       placeholder: thread ? "Reply…" : `Message ${where}`,
       names: () => this.app.names(),
+      commands: () => (thread ? [] : this.app.store.commands),
       send: (text) => this.app.say(text, thread ?? undefined),
     });
   }
@@ -214,13 +215,13 @@ export class Panes {
 
   #statuses() {
     const { store, place } = this.app;
-    const here = [...store.statuses.values()].filter((s) => s.channel === place.channel && s.status);
+    const here = [...store.statuses.values()].filter((s) => s.channel === place.channel);
     const line = (status) =>
       h(
         "span",
         { class: "thinking" },
         h("span", { class: "pulse", "aria-hidden": true }),
-        `${store.app.name} ${status.status}`,
+        `${store.app.name} ${status.status || "is working…"}`,
         status.session === "processing"
           ? h("button", { type: "button", class: "stop", onclick: () => this.app.stop(status.thread_ts) }, "Stop")
           : null,

@@ -13,6 +13,7 @@ export class Store {
     this.home = null;
     this.app = null;
     this.shortcuts = [];
+    this.commands = [];
   }
 
   load(state) {
@@ -26,6 +27,7 @@ export class Store {
     this.app = state.app;
     this.team = state.team;
     this.shortcuts = state.shortcuts;
+    this.commands = state.commands;
   }
 
   known(channel) {
@@ -53,10 +55,10 @@ export class Store {
     return [...this.known(channel).values()].filter(keep).sort((a, b) => (a.ts < b.ts ? -1 : 1));
   }
 
-  // Sets or clears a status; returns whether anything changed.
+  // Keeps what the app says it does in a thread, for as long as it says or does something.
   status(entry) {
     const key = `${entry.channel}/${entry.thread_ts}`;
-    if (entry.status) this.statuses.set(key, entry);
+    if (entry.status || entry.session === "processing") this.statuses.set(key, entry);
     else this.statuses.delete(key);
   }
 

@@ -5,6 +5,7 @@ from bot.sandbox.errors import SlackError
 from bot.sandbox.jsontypes import Json
 from bot.sandbox.web_api.call import Args, Caller, joined_channel, method
 
+MAX_TITLE = 200
 _SESSION = {"processing", "active", "suspended", "closed"}
 
 
@@ -19,8 +20,7 @@ def set_status(sandbox: Sandbox, caller: Caller, args: Args) -> Json:
     if len(loading) > 10:
         raise SlackError("invalid_arguments")
     status = {"status": args.text("status") or "", "loading_messages": loading}
-    sandbox.presence.set_status(channel.id, thread_ts, status)
-    sandbox.feed.append("status", channel=channel.id, thread_ts=thread_ts, **status)
+    sandbox.feed.append("status", **sandbox.presence.set_status(channel.id, thread_ts, status))
     return {}
 
 
@@ -46,7 +46,8 @@ def set_title(sandbox: Sandbox, caller: Caller, args: Args) -> Json:
     if thread_ts not in channel.messages:
         raise SlackError("invalid_thread_ts")
     session = sandbox.presence.sessions.setdefault((channel.id, thread_ts), {"status": "active"})
-    session["title"] = title
+    session["title"] = title[:MAX_TITLE]
+    _tell(sandbox, channel.id, thread_ts)
     return {}
 
 
@@ -63,7 +64,7 @@ def set_session_status(sandbox: Sandbox, caller: Caller, args: Args) -> Json:
     initiator = args.text("initiator_user_id")
     if initiator is not None and initiator not in channel.members:
         raise SlackError("user_not_in_channel")
-    title = (args.text("title") or "")[:200]
+    title = (args.text("title") or "")[:MAX_TITLE]
     session = change_session(sandbox, channel.id, thread_ts, status, title=title)
     return {"session": session}
 
@@ -75,7 +76,8 @@ def rename_session(sandbox: Sandbox, caller: Caller, args: Args) -> Json:
     session = sandbox.presence.sessions.get((channel.id, args.text("thread_ts") or ""))
     if session is None:
         raise SlackError("session_not_found")
-    session["title"] = args.required("title")[:200]
+    session["title"] = args.required("title")[:MAX_TITLE]
+    _tell(sandbox, channel.id, args.text("thread_ts") or "")
     return {"session": session}
 
 
@@ -86,9 +88,11 @@ def change_session(
     key = (channel_id, thread_ts)
     session = sandbox.presence.sessions.setdefault(key, {"title": title})
     session["status"] = status
-    shown = "is working…" if status == "processing" else ""
-    sandbox.presence.set_status(channel_id, thread_ts, {"status": shown})
-    sandbox.feed.append(
-        "status", channel=channel_id, thread_ts=thread_ts, status=shown, session=status
-    )
+    words = "is working…" if status == "processing" else ""
+    shown = {"status": words, "session": status}
+    sandbox.feed.append("status", **sandbox.presence.set_status(channel_id, thread_ts, shown))
     return session
+
+
+def _tell(sandbox: Sandbox, channel_id: str, thread_ts: str) -> None:
+    sandbox.feed.append("status", **sandbox.presence.describe(channel_id, thread_ts))

@@ -151,8 +151,8 @@ def clear_status(sandbox: Sandbox, channel_id: str, thread_ts: str) -> None:
     """A message from the app ends the status of its thread."""
     if sandbox.presence.status(channel_id, thread_ts) is None:
         return
-    sandbox.presence.set_status(channel_id, thread_ts, {"status": ""})
-    sandbox.feed.append("status", channel=channel_id, thread_ts=thread_ts, status="")
+    cleared = sandbox.presence.set_status(channel_id, thread_ts, {"status": ""})
+    sandbox.feed.append("status", **cleared)
 
 
 def stream_expired(sandbox: Sandbox, message: Json) -> bool:

@@ -1,0 +1,63 @@
+"""The switchboard from Python: break the workspace, count deliveries, wait for them."""
+
+import asyncio
+
+from bot.sandbox.calls import SandboxCalls
+from bot.sandbox.jsontypes import Json, JsonValue
+from feedback.errors import TimedOutError
+
+
+class Switchboard(SandboxCalls):
+    """Breaks things on purpose, and waits until they have settled."""
+
+    async def fault(self, **rule: JsonValue) -> None:
+        """Adds a Web API fault; see `bot.sandbox.faults.Fault` for the keys."""
+        await self._call("POST", "faults", rule)
+
+    async def delivery_faults(self, **counts: int) -> None:
+        """Sets delivery faults: `drop_acks`, `duplicate`, `reorder`."""
+        await self._call("POST", "faults/delivery", counts)
+
+    async def clear_faults(self) -> None:
+        """Ends every fault."""
+        await self._call("POST", "faults/clear", {})
+
+    async def disconnect(self, *, abrupt: bool = False) -> int:
+        """Closes the app's sockets; returns how many."""
+        closed: int = (await self._call("POST", "disconnect", {"abrupt": abrupt}))["closed"]
+        return closed
+
+    async def deliveries(self) -> Json:
+        """Returns counts of events: pending, acknowledged, redelivered, given up."""
+        return await self._call("GET", "deliveries", {})
+
+    async def reset(self) -> None:
+        """Starts over from the seed."""
+        await self._call("POST", "reset", {})
+
+    async def wait_until_connected(self, timeout_s: float = 30.0) -> None:
+        """Returns once the app can be reached.
+
+        Raises:
+            TimedOutError: It did not come in time.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._call("GET", "connected", {})
+        except TimeoutError:
+            raise TimedOutError(f"no app connected to {self._url} in {timeout_s} s") from None
+
+    async def wait_until_settled(self, timeout_s: float = 30.0) -> None:
+        """Returns once the app acknowledged every event (or Slack would have given up).
+
+        Raises:
+            TimedOutError: Some are still on their way.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._call("GET", "settled", {})
+        except TimeoutError:
+            raise TimedOutError(
+                f"events are still undelivered after {timeout_s} s; see {self._url}"
+                "/sandbox/deliveries"
+            ) from None
