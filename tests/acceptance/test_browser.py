@@ -48,7 +48,7 @@ async def ask_and_watch(running: Running, page: Page) -> Locator:
     with slow_model(running):
         await page.get_by_label("Message Understudy").fill("How long does a refund take?")
         await page.keyboard.press("Enter")
-        await page.locator(".streaming").wait_for()
+        await page.locator(".streaming").get_by_text("Searching the documents").first.wait_for()
         await shot(page, "1-streaming")
     answer = page.get_by_role("article").filter(
         has=page.get_by_role("button", name="Mark this answer as bad")
