@@ -123,9 +123,11 @@ class Interruptions:
     async def _end_unwanted(self) -> None:
         if not self._running:
             return
+        # What begins during the query is not in it, and must not be taken for erased.
+        looked_at = dict(self._running)
         async with self._store.begin() as tx:
-            standings = await tx.turns.standings(list(self._running))
-        for name, entry in list(self._running.items()):
+            standings = await tx.turns.standings(list(looked_at))
+        for name, entry in looked_at.items():
             entry.why = entry.why or why_unwanted(entry.interaction, standings.get(name))
             if entry.why is not None:
                 entry.task.cancel()
