@@ -4,15 +4,16 @@ import logging
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from bot.abstain import ABSTAIN_TEXT, decide_abstain
 from bot.drafts import Audience, Draft, Source, sources_of
 from bot.redacting import ThreadRedactor
 from bot.routing import Turn, TurnRouter
-from bot.slack.payloads import Question, moment_of, plain_text
+from bot.slack.payloads import Question, channels_of, moment_of, plain_text
 from feedback.clock import Clock
+from feedback.domain.channel import ChannelSettings
 from feedback.domain.interaction import Arm, Interaction, InteractionState, Retrieved
 from feedback.domain.knowledge import SearchResult
 from feedback.domain.rollout import AdapterRef
@@ -21,6 +22,7 @@ from feedback.errors import (
     ConfigurationError,
     GenerationFailedError,
     InvalidInputError,
+    PermanentError,
     UnderstudyError,
 )
 from feedback.ports import Generation, GenerationOptions, Message, TextGenerator
@@ -29,6 +31,10 @@ from feedback.store.conversations import Thread
 from feedback.store.unit_of_work import Store, Transaction
 
 _log = logging.getLogger(__name__)
+
+
+class ChannelSilentError(PermanentError):
+    """The bot is switched off in a channel."""
 
 
 class Knowledge(Protocol):
@@ -85,11 +91,17 @@ class AnswerSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A stored question, ready to be answered."""
+    """A stored question, ready to be answered.
+
+    Attributes:
+        settings: Of its channel; a direct message takes the on-call group of the channel that the
+            asker has in sight.
+    """
 
     interaction: Interaction
     thread: Thread
     history: Sequence[Message]
+    settings: ChannelSettings = field(default_factory=ChannelSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,11 +140,15 @@ class Answering:
 
         Raises:
             InvalidInputError: When there is no text to answer.
+            ChannelSilentError: When the bot is switched off in that channel.
         """
         text = plain_text(question.text, bot=bot)
         if not text:
             raise InvalidInputError("the message has no text; there is nothing to answer")
         async with self._store.begin() as tx:
+            settings = await _settings_for(tx, question)
+            if not settings.answering:
+                raise ChannelSilentError(f"the bot is switched off in {question.channel}")
             thread = await tx.conversations.open_thread(_thread_of(question))
             redacted = self._redactor.redact(text, thread.placeholders, team=question.team)
             if redacted.placeholders != thread.placeholders:
@@ -141,7 +157,7 @@ class Answering:
                 _interaction_of(question, redacted.text)
             )
             history = await self._history(tx, question)
-        return Prepared(interaction=interaction, thread=thread, history=history)
+        return Prepared(interaction=interaction, thread=thread, history=history, settings=settings)
 
     async def again(self, prepared: Prepared) -> Prepared:
         """Returns the question as it is stored now."""
@@ -331,6 +347,18 @@ def _retrieved(found: SearchResult) -> tuple[Retrieved, ...]:
     return tuple(
         Retrieved(doc_id=hit.doc_id, score=hit.score, chunk_id=hit.chunk_id) for hit in found.hits
     )
+
+
+async def _settings_for(tx: Transaction, question: Question) -> ChannelSettings:
+    if not question.direct:
+        return await tx.channels.get(question.team, question.channel)
+    in_sight = question.looking_at or channels_of(
+        {"entities": await tx.turns.looked_at(question.team, question.by)}
+    )
+    if not in_sight:
+        return ChannelSettings()
+    seen = await tx.channels.get(question.team, in_sight[0])
+    return ChannelSettings(on_call=seen.on_call)
 
 
 def _nonempty(generation: Generation) -> Generation:

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from bot.answering import Answered, Answering, Prepared
+from bot.answering import Answered, Answering, ChannelSilentError, Prepared
 from bot.courtesy import is_courtesy
 from bot.drafts import Draft, Source
 from bot.interrupting import InterruptedAnswerError, Interruptions, Why
 from bot.slack.errors import SlackRefusedError
-from bot.slack.manner import Manner, Manners
+from bot.slack.manner import ChannelManners, Manner
 from bot.slack.payloads import Identity, Question
 from bot.slack.posting import Poster
 from bot.slack.status import StatusBoard, Work
@@ -35,6 +35,7 @@ Remark = Callable[[Question, str], Awaitable[None]]
 STOPPED_TEXT = "Okay, I stopped."
 ALREADY_TEXT = "That message has its answer already, in its thread."
 OWN_TEXT = "That is my own message. Ask me with a message of a person."
+SILENT_TEXT = "I am switched off in this channel. Ask me in a direct message."
 EMPTY_TEXT = "I see no text in that message that I could answer."
 
 
@@ -52,7 +53,7 @@ class AskingParts:
     poster: Poster
     status: StatusBoard
     interruptions: Interruptions
-    manners: Manners
+    manners: ChannelManners
     bot: Identity
     tell: TellPrivately
     remark: Remark
@@ -100,17 +101,18 @@ class Asking:
             return False
         try:
             prepared = await self._parts.answering.prepare(question, bot=bot)
-        except InvalidInputError:
-            # A bare mention, or only a picture.
+        except (InvalidInputError, ChannelSilentError) as exc:
+            # A bare mention, or only a picture; or nobody wants the bot here.
             if question.asked_by is not None:
-                await self._parts.remark(question, EMPTY_TEXT)
+                silent = isinstance(exc, ChannelSilentError)
+                await self._parts.remark(question, SILENT_TEXT if silent else EMPTY_TEXT)
             return False
         try:
             if prepared.interaction.state is InteractionState.PENDING:
                 return await self._answer(row, question, prepared)
             if prepared.interaction.state is InteractionState.ANSWERED:
                 # A predecessor stored the answer and may or may not have posted it.
-                return await self._deliver_stored(row, question, prepared.interaction)
+                return await self._deliver_stored(row, question, prepared)
             if question.asked_by is not None:
                 await self._parts.remark(question, ALREADY_TEXT)
             return False
@@ -149,7 +151,7 @@ class Asking:
     async def _try(self, row: InboxRow, question: Question, prepared: Prepared) -> bool:
         async with AsyncExitStack() as stack:
             work = await stack.enter_async_context(self._parts.status.working(question))
-            manner = await self._parts.manners.of(question)
+            manner = self._parts.manners.of(question, prepared.settings)
             turn = _Turn(
                 row=row,
                 question=question,
@@ -246,11 +248,9 @@ class Asking:
                 _log.info("the stop of %s is not confirmed: %s", turn.pending.id, exc)
         return closed
 
-    async def _deliver_stored(
-        self, row: InboxRow, question: Question, interaction: Interaction
-    ) -> bool:
-        answered = await self._stored(interaction)
-        manner = await self._parts.manners.of(question)
+    async def _deliver_stored(self, row: InboxRow, question: Question, prepared: Prepared) -> bool:
+        answered = await self._stored(prepared.interaction)
+        manner = self._parts.manners.of(question, prepared.settings)
         async with self._parts.status.working(question):
             try:
                 ts = await self._poster.post(answered, manner, reconcile=True)

@@ -10,7 +10,7 @@ from bot.slack.agent_events import ContextChanged, SessionStopped
 from bot.slack.api import SlackApi
 from bot.slack.asking import Asking, AskingParts
 from bot.slack.changes import QuestionChanges
-from bot.slack.manner import Manners
+from bot.slack.manner import ChannelManners
 from bot.slack.pane import AgentPane
 from bot.slack.payloads import DeletedMessage, EditedMessage, HomeOpened, Identity, Question
 from bot.slack.posting import Poster
@@ -63,7 +63,7 @@ def make_conversation(
     api: SlackApi,
     answering: Answering,
     bot: Identity,
-    manners: Manners,
+    manners: ChannelManners,
     *,
     lease_s: float,
 ) -> Conversation:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from bot.slack.payloads import Question
+from feedback.domain.channel import ChannelSettings, Streaming
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +14,7 @@ class Manner:
     Attributes:
         streaming: People watch the answer being written.
         feedback: The answer carries the thumbs.
-        handoff: Id of the user group to call when the bot does not know.
+        handoff: Id of the user group, or of the person, to call when the bot does not know.
     """
 
     streaming: bool = False
@@ -22,16 +22,8 @@ class Manner:
     handoff: str | None = None
 
 
-class Manners(Protocol):
-    """Knows how answers appear where."""
-
-    async def of(self, question: Question) -> Manner:
-        """Returns how the answer to a question appears."""
-        ...
-
-
 class ChannelManners:
-    """Implements Manners with the settings of the whole installation.
+    """Knows how answers appear: as the channel says, or else the installation.
 
     Args:
         stream_channels: Stream outside direct messages too: there only the asker sees live text.
@@ -42,6 +34,13 @@ class ChannelManners:
         self._stream_channels = stream_channels
         self._handoff = handoff
 
-    async def of(self, question: Question) -> Manner:
+    def of(self, question: Question, settings: ChannelSettings) -> Manner:
         """Returns how the answer to a question appears."""
-        return Manner(streaming=question.direct or self._stream_channels, handoff=self._handoff())
+        streaming = question.direct or self._stream_channels
+        if settings.streaming is not Streaming.DEFAULT:
+            streaming = settings.streaming is Streaming.ON
+        return Manner(
+            streaming=streaming,
+            feedback=settings.buttons,
+            handoff=settings.on_call or self._handoff(),
+        )

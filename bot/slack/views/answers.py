@@ -54,7 +54,7 @@ def answer_blocks(
         sources: Documents to name.
         buttons: Whether people may vote and correct here.
         thumbs: False leaves the thumbs out; the channel does not want them.
-        handoff: Id of the user group to call, because the bot does not know.
+        handoff: Id of the user group or person to call, because the bot does not know.
     """
     return [
         {"type": "markdown", "text": escape(text)},
@@ -76,7 +76,7 @@ def tail_blocks(
         links = [_link(source) for source in sources]
         blocks.append(context("Sources: " + " \N{MIDDLE DOT} ".join(links)))
     if handoff:
-        blocks.append(markdown(f"<!subteam^{handoff}> Can one of you help?"))
+        blocks.append(markdown(_call(handoff)))
     if buttons and thumbs:
         blocks.append(_vote_buttons(interaction_id))
     if buttons:
@@ -112,6 +112,12 @@ def apology(incident: str) -> str:
         "Sorry, I could not answer this just now. Please ask again later, "
         f"or mention incident {incident} to an operator."
     )
+
+
+def _call(handoff: str) -> str:
+    if handoff.startswith(("U", "W")):
+        return f"<@{handoff}> Can you help?"
+    return f"<!subteam^{handoff}> Can one of you help?"
 
 
 def _vote_buttons(interaction_id: str) -> Block:

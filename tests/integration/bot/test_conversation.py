@@ -49,6 +49,41 @@ async def test_talk_between_people_is_left_alone(workplace: Workplace) -> None:
     assert len(workplace.model.calls) == 1
 
 
+async def test_once_a_colleague_joins_the_bot_waits_to_be_named(workplace: Workplace) -> None:
+    answer = await workplace.ask()
+    root = str(answer.thread_ts)
+    say = workplace.people.post
+    await say(user=BEN, channel=SUPPORT, text="Which report is it?", thread_ts=root)
+    await say(user=AMIRA, channel=SUPPORT, text="The export of March", thread_ts=root)
+    await workplace.settle()
+    assert len(await workplace.answers(root)) == 1, "she talks to Ben"
+    await workplace.ask("and how do I export March?", thread_ts=root)
+    follow = await say(user=AMIRA, channel=SUPPORT, text="And the export of April?", thread_ts=root)
+    await workplace.people.wait_for_reply(channel=SUPPORT, thread_ts=root, after_ts=follow.ts)
+    await workplace.settle()
+    assert len(await workplace.answers(root)) == 3, "it is the bot's turn again"
+
+
+async def test_a_word_of_thanks_gets_no_lecture(workplace: Workplace) -> None:
+    answer = await workplace.ask()
+    root = str(answer.thread_ts)
+    for said in ("Thanks a lot!", ":+1:", "ok, that works"):
+        await workplace.people.post(user=AMIRA, channel=SUPPORT, text=said, thread_ts=root)
+    await workplace.settle()
+    assert len(await workplace.answers(root)) == 1
+
+
+async def test_a_colleague_who_names_the_bot_is_answered_and_may_follow_up(
+    workplace: Workplace,
+) -> None:
+    root = str((await workplace.ask()).thread_ts)
+    await workplace.ask("how do I export it twice?", user=BEN, thread_ts=root)
+    follow = await workplace.people.post(
+        user=BEN, channel=SUPPORT, text="And export it thrice?", thread_ts=root
+    )
+    await workplace.people.wait_for_reply(channel=SUPPORT, thread_ts=root, after_ts=follow.ts)
+
+
 async def test_duplicated_and_unacknowledged_deliveries_give_one_answer(
     workplace: Workplace,
 ) -> None:
@@ -82,6 +117,35 @@ async def test_an_edited_question_is_stored_anew(workplace: Workplace) -> None:
     await workplace.people.edit(user=AMIRA, message=asked, text=f"<@{BOT}> how to export a PDF?")
     await workplace.settle()
     assert (await workplace.interaction(answer)).question == "how to export a PDF?"
+
+
+async def test_the_asker_is_told_in_private_that_the_answer_stays(workplace: Workplace) -> None:
+    asked = await workplace.people.post(
+        user=AMIRA, channel=SUPPORT, text=f"<@{BOT}> how to export?"
+    )
+    await workplace.people.wait_for_reply(channel=SUPPORT, thread_ts=asked.ts)
+    await workplace.settle()
+    await workplace.people.edit(user=AMIRA, message=asked, text=f"<@{BOT}> How to export")
+    await workplace.settle()
+    seen = await workplace.people.messages(channel=SUPPORT, thread_ts=asked.ts, user=AMIRA)
+    assert not [m for m in seen if m.raw.get("is_ephemeral")], "a typo is no new question"
+    await workplace.people.edit(user=AMIRA, message=asked, text=f"<@{BOT}> how to import?")
+    note = await workplace.people.wait_for_ephemeral(
+        user=AMIRA, channel=SUPPORT, thread_ts=asked.ts
+    )
+    assert "changed your question" in note.text
+    assert len(await workplace.answers(asked.ts)) == 1
+    assert len(workplace.model.calls) == 1
+
+
+async def test_naming_the_bot_afterwards_asks_it(workplace: Workplace) -> None:
+    asked = await workplace.people.post(user=AMIRA, channel=SUPPORT, text="how to export?")
+    await workplace.settle()
+    await workplace.people.edit(user=AMIRA, message=asked, text=f"<@{BOT}> how to export?")
+    await workplace.people.wait_for_reply(channel=SUPPORT, thread_ts=asked.ts)
+    await workplace.people.edit(user=AMIRA, message=asked, text=f"how to export, <@{BOT}>?")
+    await workplace.settle()
+    assert len(await workplace.answers(asked.ts)) == 1
 
 
 async def test_a_deleted_question_is_erased(workplace: Workplace) -> None:
