@@ -20,6 +20,7 @@ from bot.slack.app import Door, Reception, build_app
 from bot.slack.deliveries import Deliveries
 from bot.slack.http import HttpDoor, serving
 from bot.slack.inbox_gate import InboxGate
+from bot.slack.installs.flow import by_oauth
 from bot.slack.installs.single import SingleInstallation
 from bot.slack.payloads import Identity
 from bot.slack.sockets import connected
@@ -89,7 +90,13 @@ async def _assemble(settings: Settings, outside: Outside, session: aiohttp.Clien
     builder = WorkspaceBuilder(
         settings=settings, outside=outside, session=session, effects_owed=effects.set
     )
-    installations, home = await _installations(settings, outside, builder)
+    client = make_client(None, slack.api_url, session=session)
+    if slack.client_id:
+        installations, flow = by_oauth(slack, store, clock, client)
+        home = None
+    else:
+        installations, home = await _by_token(settings, outside, builder)
+        flow = None
     workspaces = Workspaces(store, clock, installations, builder.build)
     deliveries = Deliveries(workspaces, Uninstalling(store, clock, erase=slack.erase_on_uninstall))
     workers = InboxWorkers(
@@ -101,11 +108,12 @@ async def _assemble(settings: Settings, outside: Outside, session: aiohttp.Clien
         settings=settings,
         outside=outside,
         app=build_app(
-            make_client(None, slack.api_url, session=session),
+            client,
             gate,
             Door(workspaces),
             Reception(store, workspaces, in_flight),
             signing_secret=secret.get_secret_value() if secret else None,
+            oauth_flow=flow,
         ),
         home=home,
         workspaces=workspaces,
@@ -115,7 +123,7 @@ async def _assemble(settings: Settings, outside: Outside, session: aiohttp.Clien
     )
 
 
-async def _installations(
+async def _by_token(
     settings: Settings, outside: Outside, builder: WorkspaceBuilder
 ) -> tuple[Installations, Identity | None]:
     slack = settings.slack

@@ -1,8 +1,8 @@
 """Engines: one async engine per process, made by a composition root and closed by it."""
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -69,9 +69,20 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     Raises:
         UnavailableError: When the database cannot be reached or dropped the connection.
     """
-    try:
+    with database_errors():
         async with engine.begin() as connection:
             yield connection
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Maps what the driver raises; for those who bring transactions of their own.
+
+    Raises:
+        UnavailableError: When the database cannot be reached or dropped the connection.
+    """
+    try:
+        yield
     except OperationalError as exc:
         raise UnavailableError(
             f"database unavailable: {exc.orig}; check DATABASE_URL and that PostgreSQL runs"

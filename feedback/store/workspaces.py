@@ -1,5 +1,6 @@
 """Workspaces: installed, disabled, installed again, removed."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy import RowMapping, func, literal_column, select, update
@@ -12,6 +13,9 @@ from feedback.store.tables.base import to_domain
 from feedback.store.tables.inbox import inbox
 from feedback.store.tables.workspaces import slack_bots, slack_installations, workspaces
 
+_SECRETS = frozenset(
+    ("bot_token", "bot_refresh_token", "user_token", "user_refresh_token", "incoming_webhook_url")
+)
 ROTATING = "understudy:slack-token:"
 
 
@@ -99,6 +103,25 @@ class SqlWorkspaces:
         """Deletes every token of a workspace."""
         for table in (slack_bots, slack_installations):
             await self._connection.execute(table.delete().where(table.c.team_id == team))
+
+    async def rewrite_tokens(self, change: Callable[[str], str]) -> int:
+        """Replaces every stored token by what `change` makes of it; returns how many."""
+        changed = 0
+        for table in (slack_bots, slack_installations):
+            columns = [column for column in table.c if column.name in _SECRETS]
+            rows = await self._connection.execute(
+                select(table.c.id, *columns).order_by(table.c.id).with_for_update()
+            )
+            for row in rows.mappings().all():
+                held = {name: value for name, value in row.items() if name != "id" and value}
+                if not held:
+                    continue
+                values = {name: change(value) for name, value in held.items()}
+                await self._connection.execute(
+                    table.update().where(table.c.id == row["id"]).values(**values)
+                )
+                changed += len(values)
+        return changed
 
     async def lock_token(self, team: str) -> None:
         """Waits until nobody else exchanges this workspace's token, till the transaction's end."""

@@ -39,19 +39,19 @@ class TokenCipher:
                 )
         return found
 
-    def seal(self, token: str | None) -> str | None:
+    def seal(self, token: str) -> str:
         """Encrypts; what is sealed already stays as it is."""
-        if not token or token.startswith(_MARK):
+        if token.startswith(_MARK):
             return token
         return _MARK + self._fernet.encrypt(token.encode()).decode()
 
-    def open(self, sealed: str | None) -> str | None:
+    def open(self, sealed: str) -> str:
         """Decrypts.
 
         Raises:
             ConfigurationError: When no key fits.
         """
-        if not sealed or not sealed.startswith(_MARK):
+        if not sealed.startswith(_MARK):
             return sealed
         try:
             return self._fernet.decrypt(sealed.removeprefix(_MARK)).decode()
@@ -61,7 +61,7 @@ class TokenCipher:
                 "it was encrypted with to the end of the list"
             ) from exc
 
-    def reseal(self, sealed: str | None) -> str | None:
+    def reseal(self, sealed: str) -> str:
         """Encrypts anew with the first key.
 
         Raises:
