@@ -17,6 +17,7 @@ from bot.sandbox.messages import Messages
 from bot.sandbox.settings import SandboxSettings
 from bot.sandbox.socket_mode import SocketMode
 from bot.sandbox.state import State
+from bot.sandbox.tiers import Tiers
 from bot.sandbox.workspace import Workspace
 from feedback.clock import Clock
 
@@ -85,6 +86,7 @@ class Sandbox:
         last_seq = int(self.journal.load("meta").get("seq", 0))
         self.feed = Feed(settings.feed_size, last_seq)
         self.faults = Faults()
+        self.tiers = Tiers(enforced=settings.enforce_tiers)
         self.presence = Presence(life_s=settings.status_life_s)
         self.socket_mode = SocketMode(settings, space.app_id, space.signing_secret)
         self.http_mode = (
@@ -120,6 +122,7 @@ class Sandbox:
         """Starts over from the seed: nobody has said anything, nothing waits for delivery."""
         self.delivery.clear()
         self.faults.clear()
+        self.tiers.clear()
         self.delivery.faults = DeliveryFaults()
         self.presence = Presence(life_s=self.settings.status_life_s)
         self.interactivity.response_urls.clear()

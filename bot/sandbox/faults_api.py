@@ -30,15 +30,19 @@ class FaultsApi:
             web.get("/sandbox/faults", answer(self._show)),
             web.post("/sandbox/faults", answer(self._add)),
             web.post("/sandbox/faults/delivery", answer(self._deliver)),
+            web.post("/sandbox/faults/tiers", answer(self._tiers)),
             web.post("/sandbox/faults/clear", answer(self._clear)),
             web.post("/sandbox/disconnect", answer(self._disconnect)),
         ]
 
     async def _show(self, args: Args) -> Json:
+        tiers = self._sandbox.tiers
         return {
             "rules": [asdict(rule) for rule in self._sandbox.faults.rules],
             "delivery": asdict(self._sandbox.delivery.faults),
+            "tiers": {"enforce": tiers.enforced, "minute_s": tiers.minute_s},
             "calls": self._sandbox.faults.calls,
+            "refused": tiers.refused,
         }
 
     async def _add(self, args: Args) -> Json:
@@ -52,6 +56,16 @@ class FaultsApi:
                     f"{key} must be a whole number of deliveries, got {value!r}"
                 )
             setattr(self._sandbox.delivery.faults, key, value)
+        return await self._show(args)
+
+    async def _tiers(self, args: Args) -> Json:
+        args.everything(("enforce", "minute_s"))
+        tiers = self._sandbox.tiers
+        minute_s = float(args.text("minute_s") or tiers.minute_s)
+        if minute_s <= 0:
+            raise InvalidInputError(f"minute_s must be real seconds above 0, got {minute_s}")
+        tiers.enforced, tiers.minute_s = args.flag("enforce"), minute_s
+        tiers.clear()
         return await self._show(args)
 
     async def _clear(self, args: Args) -> Json:

@@ -16,6 +16,7 @@ class SandboxSettings:
         status_life_s: How long an assistant status stays without a message. Slack: 120.
         max_connections: Socket Mode connections of the app. Slack: 10.
         feed_size: Changes that the feed remembers.
+        enforce_tiers: Answer 429 to calls above the rate tiers (real time).
         events_url: Deliver events by signed HTTP to this URL instead of Socket Mode.
         interactivity_url: Deliver interactions there; `events_url` when None.
     """
@@ -27,5 +28,6 @@ class SandboxSettings:
     status_life_s: float = 120.0
     max_connections: int = 10
     feed_size: int = 10_000
+    enforce_tiers: bool = False
     events_url: str | None = None
     interactivity_url: str | None = None

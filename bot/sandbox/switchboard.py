@@ -18,6 +18,15 @@ class Switchboard(SandboxCalls):
         """Sets delivery faults: `drop_acks`, `duplicate`, `reorder`."""
         await self._call("POST", "faults/delivery", counts)
 
+    async def tiers(self, *, enforce: bool, minute_s: float = 60.0) -> None:
+        """Enforces the rate tiers or not; `minute_s` real seconds count as their minute."""
+        await self._call("POST", "faults/tiers", {"enforce": enforce, "minute_s": minute_s})
+
+    async def refused(self) -> dict[str, int]:
+        """Returns how many calls of each method the tiers refused."""
+        counts: dict[str, int] = (await self._call("GET", "faults", {}))["refused"]
+        return counts
+
     async def clear_faults(self) -> None:
         """Ends every fault."""
         await self._call("POST", "faults/clear", {})

@@ -31,6 +31,13 @@ def sandbox(
         str | None,
         typer.Option(help="Deliver by signed HTTP to this URL instead of Socket Mode."),
     ] = None,
+    enforce_tiers: Annotated[
+        bool,
+        typer.Option(
+            help="Answer 429 to calls above Slack's rate tiers, in real time. Switch it off where "
+            "simulated people act faster than real time."
+        ),
+    ] = True,
     deadline_s: Annotated[
         float,
         typer.Option(
@@ -48,7 +55,10 @@ def sandbox(
             clock=FileClock(clock_file) if clock_file is not None else SystemClock(),
             workspace=read_workspace(workspace) if workspace is not None else None,
             settings=SandboxSettings(
-                events_url=events_url, ack_timeout_s=deadline_s, trigger_life_s=deadline_s
+                events_url=events_url,
+                ack_timeout_s=deadline_s,
+                trigger_life_s=deadline_s,
+                enforce_tiers=enforce_tiers,
             ),
             ready=_announce,
         )

@@ -47,7 +47,15 @@ class WebApi:
                 return _cut(request)
             else:
                 return _faulty(request, fault)
+        early_s = self._too_early(name, values)
+        if early_s is not None:
+            return _ratelimited(early_s)
         return _answer(self._call(name, request, values))
+
+    def _too_early(self, name: str, values: Json) -> int | None:
+        team = self._sandbox.state.workspace.team_id
+        channel = values.get("channel") or values.get("channel_id") or ""
+        return self._sandbox.tiers.take(team, name, str(channel))
 
     def _call(self, name: str, request: web.Request, values: Json) -> Json:
         handler = METHODS.get(name)
@@ -97,11 +105,14 @@ def _answer(body: Json) -> web.Response:
     return web.json_response(body)
 
 
+def _ratelimited(retry_after: int) -> web.Response:
+    headers = {"Retry-After": str(retry_after)}
+    return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=headers)
+
+
 def _faulty(request: web.Request, fault: Fault) -> web.StreamResponse:
     if fault.kind == "ratelimited":
-        headers = {"Retry-After": str(fault.retry_after)}
-        body = {"ok": False, "error": "ratelimited"}
-        return web.json_response(body, status=429, headers=headers)
+        return _ratelimited(fault.retry_after)
     if fault.kind == "server_error":
         return web.Response(text="upstream connect error", status=500)
     if fault.kind == "html":
