@@ -9,6 +9,7 @@ from bot.answering import Answering, AnswerSettings, Generators, Guard, Knowledg
 from bot.correcting import CorrectionDesk
 from bot.operating import OperatorDesk
 from bot.redacting import ThreadRedactor
+from bot.reviewing import ReviewDesk
 from bot.routing import TurnRouter
 from bot.slack.api import SlackApi, make_client
 from bot.slack.conversation import make_conversation
@@ -71,6 +72,10 @@ class WorkspaceBuilder:
             api=api,
             voting=VotingDesk(store, clock, redactor),
             corrections=CorrectionDesk(store, clock, redactor),
+            reviews=ReviewDesk(
+                store, clock, redactor, second_share=self.settings.review.second_share
+            ),
+            home=HomePages(store, api, label_gate=self.settings.retrain.label_gate),
             operators=self._operators(api),
             effects_owed=self.effects_owed,
         )
@@ -134,10 +139,11 @@ class WorkspaceBuilder:
         )
         return EventHandler(
             EventParts(
+                api=api,
                 bot=installation.identity,
                 conversation=conversation,
                 voting=listening.voting,
-                home=HomePages(outside.store, api, label_gate=settings.retrain.label_gate),
+                home=listening.home,
                 late=LateInteractions(heard, effects_owed=listening.effects_owed),
             )
         )

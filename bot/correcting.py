@@ -1,4 +1,4 @@
-"""The use case: a better answer is drafted, confirmed, reviewed, and becomes training data."""
+"""The use case: a better answer is drafted, shown with its findings, and proposed for review."""
 
 import uuid
 from collections import Counter
@@ -10,13 +10,11 @@ from feedback.clock import Clock
 from feedback.domain.correction import (
     Correction,
     CorrectionSource,
-    CorrectionState,
-    Decision,
-    Review,
+    QueueReason,
 )
-from feedback.domain.interaction import Interaction, Reason
+from feedback.domain.interaction import Interaction, Rating, Reason
 from feedback.domain.person import Person, Role
-from feedback.errors import InvalidInputError, NotAllowedError, NotFoundError
+from feedback.errors import InvalidInputError, NotFoundError
 from feedback.store.unit_of_work import Store, Transaction
 
 CARD = "review_card"
@@ -24,10 +22,18 @@ CARD = "review_card"
 THREAD_CORRECTION = "thread_correction"
 """Outbox kind: post the corrected answer in the thread."""
 
+REVIEWER_AUTHORED = "reviewer_authored"
+_TAGS, _TAG_CHARS = 5, 30
+
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """What somebody wrote into the correction form."""
+    """What somebody wrote into the correction form.
+
+    Attributes:
+        tags: Short labels as typed.
+        taught_from: Who wrote the reply that this is taken from; None: typed into the form.
+    """
 
     team: str
     author: str
@@ -35,7 +41,8 @@ class Proposal:
     question: str
     answer: str
     reasons: Sequence[Reason] = ()
-    taught: bool = False
+    tags: Sequence[str] = ()
+    taught_from: str | None = None
     post_in_thread: bool = False
 
 
@@ -47,23 +54,8 @@ class Draft:
     findings: Mapping[str, int]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Click:
-    """A reviewer's click on a card.
-
-    Attributes:
-        row_version: The version the reviewer saw.
-    """
-
-    team: str
-    user: str
-    correction_id: str
-    row_version: int
-    delivery_id: int | None = None
-
-
 class CorrectionDesk:
-    """Corrections and their reviews; permissions are checked here, on every call."""
+    """Corrections until they are proposed; everybody may propose."""
 
     def __init__(self, store: Store, clock: Clock, redactor: ThreadRedactor) -> None:
         self._store = store
@@ -88,7 +80,7 @@ class CorrectionDesk:
             )
             await tx.conversations.save_placeholders(thread.key, answer.placeholders)
             _require_change(answer.text, interaction.answer or "")
-            author = await tx.people.get(proposal.team, proposal.author)
+            findings = Counter(question.findings) + Counter(answer.findings)
             correction = Correction(
                 id=f"c-{uuid.uuid4().hex}",
                 interaction_id=interaction.id,
@@ -99,16 +91,23 @@ class CorrectionDesk:
                 text=answer.text,
                 author=proposal.author,
                 source=_source(proposal),
-                consent=consent_of(author, taught=proposal.taught),
+                consent=await _consent(tx, proposal),
                 created_at=self._clock.now(),
                 redaction_version=VERSION,
-                passages=await _passages(tx, interaction),
+                passages=await passages_of(tx, interaction),
                 reasons=tuple(proposal.reasons),
+                tags=await self._tags(proposal),
+                queued_for=await queued_for(tx, interaction, personal=bool(findings)),
                 post_in_thread=proposal.post_in_thread,
             )
             await tx.corrections.add(correction)
-        findings = dict(Counter(question.findings) + Counter(answer.findings))
         return Draft(correction=correction, findings=findings)
+
+    async def _tags(self, proposal: Proposal) -> tuple[str, ...]:
+        """Returns the labels, small, redacted and few."""
+        typed = [tag.strip().lower()[:_TAG_CHARS] for tag in proposal.tags]
+        safe = [self._redactor.redact(tag, {}, team=proposal.team).text for tag in typed if tag]
+        return tuple(dict.fromkeys(safe))[:_TAGS]
 
     async def confirm(
         self, team: str, author: str, correction_id: str, *, delivery_id: int | None = None
@@ -121,7 +120,7 @@ class CorrectionDesk:
         async with self._store.begin() as tx:
             if await tx.corrections.propose(correction_id, team=team, author=author):
                 correction = await tx.corrections.get(correction_id, team=team)
-                await _owe_card(tx, correction)
+                await owe_card(tx, correction)
                 if correction.post_in_thread:
                     await tx.outbox.add(
                         f"thread:{correction.id}",
@@ -131,103 +130,14 @@ class CorrectionDesk:
             if delivery_id is not None:
                 await tx.inbox.finish(delivery_id)
 
-    async def claim(self, click: Click) -> Correction:
-        """Takes a correction for review.
-
-        Raises:
-            ConflictError: When somebody else was first.
-            NotAllowedError: When the person is no reviewer.
-            NotFoundError: When it does not exist in that workspace.
-        """
+    async def sources(self, interaction: Interaction) -> list[str]:
+        """Returns the titles of the documents that stood in the prompt of an answer."""
+        if not interaction.with_context:
+            return []
+        docs = list(dict.fromkeys(hit.doc_id for hit in interaction.retrieved))
         async with self._store.begin() as tx:
-            await _require(tx, click, Role.REVIEWER)
-            after = await tx.corrections.claim(
-                click.correction_id,
-                team=click.team,
-                reviewer=click.user,
-                row_version=click.row_version,
-            )
-            return await self._close(tx, after, click)
-
-    async def decide(self, click: Click, decision: Decision, note: str = "") -> Correction:
-        """Approves, rejects or escalates.
-
-        Raises:
-            ConflictError: When the reviewer saw an older version, or somebody else has claimed it.
-            NotAllowedError: When the role does not permit it, or authors approve their own.
-            NotFoundError: When it does not exist in that workspace.
-        """
-        async with self._store.begin() as tx:
-            person = await _require(tx, click, Role.REVIEWER)
-            before = await tx.corrections.get(click.correction_id, team=click.team)
-            _require_admin_if_escalated(before, person)
-            after = await tx.corrections.decide(
-                decision,
-                click.correction_id,
-                team=click.team,
-                row_version=click.row_version,
-                review=Review(
-                    correction_id=click.correction_id,
-                    version=before.version,
-                    reviewer=click.user,
-                    decision=decision,
-                    note=note,
-                    created_at=self._clock.now(),
-                ),
-            )
-            await tx.audit.append(
-                subject=f"correction:{after.id}",
-                from_state=before.state,
-                to_state=after.state,
-                actor=click.user,
-                reason=note or decision.value,
-                at=self._clock.now(),
-                data={"version": after.version, "redaction_version": after.redaction_version},
-            )
-            return await self._close(tx, after, click)
-
-    async def edit(self, click: Click, text: str) -> Correction:
-        """Adds a version with the reviewer's text, redacted.
-
-        Raises:
-            ConflictError: When the reviewer saw an older version, or somebody else has claimed it.
-            InvalidInputError: When the text is empty.
-            NotAllowedError: When the role does not permit it.
-            NotFoundError: When it does not exist in that workspace.
-        """
-        async with self._store.begin() as tx:
-            person = await _require(tx, click, Role.REVIEWER)
-            before = await tx.corrections.get(click.correction_id, team=click.team)
-            _require_admin_if_escalated(before, person)
-            thread = await tx.conversations.thread(before.thread_key)
-            redacted = self._redactor.redact(
-                text, thread.placeholders if thread else {}, team=click.team
-            )
-            if not redacted.text.strip():
-                raise InvalidInputError("the better answer is empty; write what should be said")
-            if thread is not None:
-                await tx.conversations.save_placeholders(thread.key, redacted.placeholders)
-            after = await tx.corrections.edit(
-                click.correction_id,
-                team=click.team,
-                editor=click.user,
-                row_version=click.row_version,
-                text=redacted.text,
-                redaction_version=VERSION,
-                at=self._clock.now(),
-            )
-            return await self._close(tx, after, click)
-
-    async def reviewable(self, click: Click) -> Correction:
-        """Returns a correction for a reviewer to edit.
-
-        Raises:
-            NotAllowedError: When the person is no reviewer.
-            NotFoundError: When it does not exist in that workspace.
-        """
-        async with self._store.begin() as tx:
-            await _require(tx, click, Role.REVIEWER)
-            return await tx.corrections.get(click.correction_id, team=click.team)
+            found = await tx.conversations.sources(docs)
+        return [found[doc][0] for doc in docs if doc in found]
 
     async def answer_before(self, team: str, channel: str, root: str, ts: str) -> Interaction:
         """Returns the latest answer in a thread before a message.
@@ -241,36 +151,65 @@ class CorrectionDesk:
             raise NotFoundError(f"the bot has answered nothing in thread {channel}/{root} yet")
         return earlier[-1]
 
-    async def _close(self, tx: Transaction, after: Correction, click: Click) -> Correction:
-        await _owe_card(tx, after)
-        if click.delivery_id is not None:
-            await tx.inbox.finish(click.delivery_id)
-        return after
 
+def consent_of(writer: Person, *, vouched_by: Person | None = None) -> str:
+    """Returns what allows a text from a Slack message to train.
 
-def consent_of(author: Person, *, taught: bool) -> str:
-    """Returns what allows a correction to train.
+    Text written into our form is authored for that purpose; a message counts when a reviewer wrote
+    it or vouches for it, or when its writer has consented.
 
-    Text written into our form is authored for that purpose. A taught reply is a Slack message: it
-    needs its proposer to be a reviewer who vouches for it, or to have consented.
+    Args:
+        writer: Who wrote the message.
+        vouched_by: Who proposed it as a better answer, if that is somebody.
     """
-    if not taught or author.role.includes(Role.REVIEWER):
-        return "reviewer_authored"
-    return "consenting" if author.consented else "none"
+    for person in (writer, vouched_by):
+        if person is not None and person.role.includes(Role.REVIEWER):
+            return REVIEWER_AUTHORED
+    return "consenting" if writer.consented else "none"
+
+
+async def queued_for(
+    tx: Transaction, interaction: Interaction, *, personal: bool
+) -> tuple[QueueReason, ...]:
+    """Returns why reviewers should look at a correction of this answer.
+
+    Args:
+        tx: Where votes are read.
+        interaction: The answer.
+        personal: Redaction found something in what was proposed.
+    """
+    votes = await tx.votes.of_interaction(interaction.id)
+    why = {
+        QueueReason.DOWN_VOTE: any(vote.rating is Rating.DOWN for vote in votes),
+        QueueReason.ABSTAINED: interaction.abstained,
+        QueueReason.LOW_CONFIDENCE: interaction.grounded is False and not interaction.abstained,
+        QueueReason.PERSONAL_DATA: personal,
+    }
+    return tuple(reason for reason, holds in why.items() if holds)
+
+
+async def _consent(tx: Transaction, proposal: Proposal) -> str:
+    if proposal.taught_from is None:
+        return REVIEWER_AUTHORED
+    writer = await tx.people.get(proposal.team, proposal.taught_from)
+    proposer = await tx.people.get(proposal.team, proposal.author)
+    return consent_of(writer, vouched_by=proposer)
 
 
 def _source(proposal: Proposal) -> CorrectionSource:
-    return CorrectionSource.TAUGHT_REPLY if proposal.taught else CorrectionSource.MODAL
+    taught = proposal.taught_from is not None
+    return CorrectionSource.TAUGHT_REPLY if taught else CorrectionSource.MODAL
 
 
-async def _passages(tx: Transaction, interaction: Interaction) -> tuple[str, ...]:
+async def passages_of(tx: Transaction, interaction: Interaction) -> tuple[str, ...]:
     """Returns what stood in the prompt of the answer, so that training sees the same."""
     if not interaction.with_context:
         return ()
     return await tx.conversations.passages([hit.chunk_id for hit in interaction.retrieved])
 
 
-async def _owe_card(tx: Transaction, correction: Correction) -> None:
+async def owe_card(tx: Transaction, correction: Correction) -> None:
+    """Writes down that the card of a correction has to be drawn anew."""
     await tx.outbox.add(
         f"card:{correction.id}:{correction.row_version}",
         CARD,
@@ -283,19 +222,6 @@ async def _interaction(tx: Transaction, team: str, interaction_id: str) -> Inter
     if found is None:
         raise NotFoundError(f"answer {interaction_id!r} does not exist in {team!r}")
     return found
-
-
-async def _require(tx: Transaction, click: Click, role: Role) -> Person:
-    person = await tx.people.get(click.team, click.user)
-    if not person.role.includes(role):
-        raise NotAllowedError(f"{click.user} is {person.role}, reviewing needs {role}")
-    return person
-
-
-def _require_admin_if_escalated(correction: Correction, person: Person) -> None:
-    escalated = correction.state is CorrectionState.ESCALATED
-    if escalated and not person.role.includes(Role.ADMIN):
-        raise NotAllowedError(f"correction {correction.id} is escalated; an admin must decide")
 
 
 def _require_change(text: str, before: str) -> None:

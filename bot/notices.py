@@ -138,13 +138,17 @@ class Notices:
         )
 
     async def _card(self, workspace: Workspace, row: OutboxRow) -> None:
-        if not workspace.review_channel:
-            return
         async with self._store.begin() as tx:
             correction = await tx.corrections.get(
                 row.payload["correction_id"], team=row.payload["team"]
             )
-        text, blocks = card_text(correction), card_blocks(correction)
+            reviews = await tx.corrections.reviews(correction.id)
+            source = correction.thread_key.split(":")[1]
+            settings = await tx.channels.get(correction.team, source)
+        channel = settings.review_channel or workspace.review_channel
+        if not channel and correction.card_ts is None:
+            return
+        text, blocks = card_text(correction), card_blocks(correction, reviews)
         if correction.card_ts is not None and correction.card_channel is not None:
             try:
                 await workspace.api.update(
@@ -154,7 +158,6 @@ class Notices:
                 _log.warning("the card of %s is gone, posting anew: %s", correction.id, exc)
             else:
                 return
-        channel = workspace.review_channel
         ts = await self._once(workspace.api, row, channel, text, blocks=blocks)
         async with self._store.begin() as tx:
             await tx.corrections.set_card(correction.id, channel, ts)

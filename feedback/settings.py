@@ -86,6 +86,8 @@ class ModelSettings(_Group):
     """URL with a TEI `/embed` route. Empty: the active deployment's."""
     api_key: SecretStr = SecretStr("-")
     """TGI's --api-key; never the Hugging Face token."""
+    embed_api_key: SecretStr = SecretStr("-")
+    """TEI's --api-key, for an `embed_url` of its own; elsewhere `api_key` is sent."""
     max_tokens: int = Field(default=96, ge=1, le=4096)
     """Longest answer in tokens."""
     timeout_s: float = Field(default=60.0, gt=0)
@@ -107,6 +109,14 @@ class BotSettings(_Group):
     """Words of retrieved text in the prompt; the packaged tiny model reads about 40."""
     stream_channels: bool = False
     """Stream in channels too: there only the asker sees live text, so DMs stream by default."""
+
+
+class ReviewSettings(_Group):
+    """How corrections are decided."""
+
+    second_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of corrections that need a second, independent decision; 0.1 shows how far reviewers
+    agree (Cohen's kappa) at a tenth more work. Needs two reviewers besides the author."""
 
 
 class PrivacySettings(_Group):
@@ -210,6 +220,7 @@ class Settings(BaseSettings):
     slack: SlackSettings = SlackSettings()
     model: ModelSettings = ModelSettings()
     bot: BotSettings = BotSettings()
+    review: ReviewSettings = ReviewSettings()
     privacy: PrivacySettings = PrivacySettings()
     retrain: RetrainSettings = RetrainSettings()
     tone: ToneSettings = ToneSettings()

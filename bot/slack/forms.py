@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bot.correcting import Click, Proposal
+from bot.correcting import Proposal
+from bot.reviewing import Click
 from bot.slack.payloads import team_of
 from bot.slack.views.corrections import POST_OPTION
 from bot.voting import Act
+from feedback.domain.correction import Decision
 from feedback.domain.interaction import Rating, Reason
 from feedback.errors import InvalidInputError
 
@@ -133,7 +135,8 @@ def proposal_of(delivered: Delivered) -> Proposal:
         question=_text(delivered, "question"),
         answer=_text(delivered, "answer"),
         reasons=_reasons(_options(delivered, "reasons")),
-        taught=bool(ids.get("t")),
+        tags=_text(delivered, "tags").split(","),
+        taught_from=str(ids["t"]) if ids.get("t") else None,
         post_in_thread=POST_OPTION in _options(delivered, "post"),
     )
 
@@ -154,6 +157,19 @@ def edit_of(delivered: Delivered) -> tuple[Click, str]:
         InvalidInputError: When the form is not one of ours.
     """
     return _click(delivered, _private(delivered)), _text(delivered, "answer")
+
+
+def decision_of(delivered: Delivered) -> tuple[Click, Decision, str]:
+    """Returns `(click, decision, note)` of a submitted review.
+
+    Raises:
+        InvalidInputError: When the form is not one of ours, or nothing was chosen.
+    """
+    ids = _private(delivered)
+    chosen = ids.get("d") or _option(delivered, "decision")
+    if chosen not in set(Decision):
+        raise InvalidInputError("Choose what should become of it.")
+    return _click(delivered, ids), Decision(chosen), _text(delivered, "note")
 
 
 def _click(delivered: Delivered, value: Json) -> Click:

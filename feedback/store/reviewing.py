@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import and_, exists, func, literal, not_, or_, select, update
+from sqlalchemy import and_, any_, exists, func, literal, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from feedback.domain.correction import (
@@ -37,7 +37,7 @@ class SqlReviewing:
         theirs = corrections.c.claimed_by == reviewer
         free = and_(
             corrections.c.claimed_by.is_(None),
-            not_(corrections.c.skipped_by.any(reviewer)),
+            not_(reviewer == any_(corrections.c.skipped_by)),
             corrections.c.author != reviewer,
         )
         states = [CorrectionState.PROPOSED, CorrectionState.CLAIMED]

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -10,11 +10,14 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.context.async_context import AsyncBoltContext
 
 from bot.correcting import CorrectionDesk
+from bot.reviewing import ReviewDesk
 from bot.slack.api import SlackApi
 from bot.slack.forms import Delivered
+from bot.slack.home import HomePages
 from bot.slack.operating import OperatorCommands
-from bot.slack.views.blocks import Block, loading
+from bot.slack.views.blocks import Block, loading, note
 from bot.voting import VotingDesk
+from feedback.domain.reviewing import AlreadyDecidedError, OwnCorrectionError
 from feedback.errors import (
     ConflictError,
     InvalidInputError,
@@ -35,6 +38,15 @@ LateEffect = Callable[[Delivered], Awaitable[object]]
 
 DATABASE_PATIENCE_S = 1.0
 """A trigger lives about 3 s: after this long the modal opens empty and is filled later."""
+
+_REFUSALS: Sequence[tuple[type[UnderstudyError], str]] = (
+    (OwnCorrectionError, "You wrote this correction, so another reviewer has to decide."),
+    (AlreadyDecidedError, "You have decided about this one; the second look is somebody else's."),
+    (ConflictError, "Somebody was faster: please look at the newest card."),
+    (NotAllowedError, "Your role does not permit this. An admin can change that."),
+    (NotFoundError, "I cannot find that answer any more."),
+)
+"""What people read, the first that fits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +92,17 @@ class ListenerParts:
     api: SlackApi
     voting: VotingDesk
     corrections: CorrectionDesk
+    reviews: ReviewDesk
     operators: OperatorCommands
+    home: HomePages
     effects_owed: Callable[[], None]
+
+    async def redraw_home(self, team: str, user: str) -> None:
+        """Draws somebody's App Home anew, best effort: the next look at it draws it anyway."""
+        try:
+            await self.home.publish(team, user)
+        except UnderstudyError as exc:
+            _log.info("the App Home of %s is not drawn anew: %s", user, exc)
 
 
 class Topic:
@@ -126,7 +147,7 @@ class Telling:
         if not isinstance(error, UnderstudyError):
             return False
         _log.warning("click of %s refused: %s", self._clicked.user, error)
-        await whisper(self._api, self._clicked, refusal(error))
+        await tell(self._api, self._clicked, refusal(error))
         if isinstance(error, PermanentError):
             await self._close(self._clicked)
         return True
@@ -144,19 +165,10 @@ def delivered(body: dict[str, Any], context: AsyncBoltContext) -> Delivered:
 
 def refusal(error: UnderstudyError) -> str:
     """Returns a short, kind sentence without any internals."""
-    match error:
-        case ConflictError():
-            return "Somebody was faster: please look at the newest card."
-        case NotAllowedError() if "wrote correction" in str(error):
-            return "You wrote this correction, so another reviewer has to approve it."
-        case NotAllowedError():
-            return "Your role does not permit this. An admin can change that."
-        case NotFoundError():
-            return "I cannot find that answer any more."
-        case InvalidInputError():
-            return str(error)
-        case _:
-            return "That did not work just now. Please click again."
+    if isinstance(error, InvalidInputError):
+        return str(error)
+    found = (sentence for kind, sentence in _REFUSALS if isinstance(error, kind))
+    return next(found, "That did not work just now. Please click again.")
 
 
 async def whisper(api: SlackApi, clicked: Delivered, text: str) -> None:
@@ -165,5 +177,17 @@ async def whisper(api: SlackApi, clicked: Delivered, text: str) -> None:
         return
     try:
         await api.whisper(clicked.channel, clicked.user, text, thread_ts=clicked.thread_ts)
+    except UnderstudyError as exc:
+        _log.info("no private note to %s: %s", clicked.user, exc)
+
+
+async def tell(api: SlackApi, clicked: Delivered, text: str) -> None:
+    """Tells the one who clicked: in the channel, or in a small modal in the App Home."""
+    trigger = clicked.body.get("trigger_id")
+    if clicked.channel is not None or not trigger:
+        await whisper(api, clicked, text)
+        return
+    try:
+        await api.open_view(str(trigger), note("One moment", text))
     except UnderstudyError as exc:
         _log.info("no private note to %s: %s", clicked.user, exc)

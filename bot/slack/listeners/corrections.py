@@ -6,7 +6,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.context.async_context import AsyncBoltContext
 
 from bot.slack.forms import Delivered, answer_of, draft_of, proposal_of
-from bot.slack.listeners.base import Heard, Topic, delivered
+from bot.slack.listeners.base import Heard, Topic, delivered, tell
 from bot.slack.payloads import plain_text
 from bot.slack.views.answers import CORRECT_ACTION
 from bot.slack.views.blocks import Block
@@ -18,6 +18,8 @@ from bot.slack.views.corrections import (
     correction_modal,
 )
 from feedback.errors import InvalidInputError, NotFoundError
+
+BOT_REPLY = "Pick a colleague's reply; mine is corrected with the button below it."
 
 
 class CorrectionListeners(Topic):
@@ -39,7 +41,12 @@ class CorrectionListeners(Topic):
 
         async def form() -> Block:
             interaction = await self._parts.voting.interaction(clicked.team, answer_of(clicked))
-            return correction_modal(interaction.id, interaction.question, interaction.answer or "")
+            return correction_modal(
+                interaction.id,
+                interaction.question,
+                interaction.answer or "",
+                sources=await self._parts.corrections.sources(interaction),
+            )
 
         async with self._telling(clicked):
             await self._open(body, "Correct this answer", form())
@@ -50,13 +57,22 @@ class CorrectionListeners(Topic):
         await ack()
         picked = delivered(body, context)
         message = body.get("message") or {}
+        if message.get("bot_id") or not message.get("user"):
+            await tell(self._parts.api, picked, BOT_REPLY)
+            await self._close(picked)
+            return
 
         async def form() -> Block:
             interaction = await self._parts.corrections.answer_before(
                 picked.team, picked.channel or "", picked.thread_ts or "", str(message.get("ts"))
             )
-            text = plain_text(str(message.get("text") or ""), bot="")
-            return correction_modal(interaction.id, interaction.question, text, taught=True)
+            return correction_modal(
+                interaction.id,
+                interaction.question,
+                plain_text(str(message.get("text") or ""), bot=""),
+                sources=await self._parts.corrections.sources(interaction),
+                taught_from=str(message["user"]),
+            )
 
         async with self._telling(picked):
             await self._open(body, "Teach this reply", form())

@@ -127,13 +127,45 @@ def checkboxes(
     }
 
 
-def radio(block_id: str, label: str, options: Sequence[tuple[str, str]]) -> Block:
-    """Returns an optional group of radio buttons; its action_id is `value`."""
+def radio(
+    block_id: str,
+    label: str,
+    options: Sequence[tuple[str, str]],
+    *,
+    chosen: str | None = None,
+    optional: bool = True,
+) -> Block:
+    """Returns a group of radio buttons; its action_id is `value`."""
+    shown = choices(options)
+    element: Block = {"type": "radio_buttons", "action_id": "value", "options": shown}
+    initial = next((option for option in shown if option["value"] == chosen), None)
+    if initial is not None:
+        element["initial_option"] = initial
     return {
         "type": "input",
         "block_id": block_id,
         "label": plain(label, 2000),
-        "element": {"type": "radio_buttons", "action_id": "value", "options": choices(options)},
+        "element": element,
+        "optional": optional,
+    }
+
+
+def select(
+    block_id: str, label: str, kind: str, *, initial: Mapping[str, Any] | None = None
+) -> Block:
+    """Returns an optional select menu of Slack's own lists; its action_id is `value`.
+
+    Args:
+        block_id: Names the field.
+        label: What people read.
+        kind: `users_select` or `conversations_select`.
+        initial: Further keys of the element, such as what is chosen at first.
+    """
+    return {
+        "type": "input",
+        "block_id": block_id,
+        "label": plain(label, 2000),
+        "element": {"type": kind, "action_id": "value", **(initial or {})},
         "optional": True,
     }
 
@@ -161,6 +193,11 @@ def modal(
 def loading(title: str) -> Block:
     """Returns a modal that says to wait; opened while the trigger still lives."""
     return modal("loading", title, [markdown("One moment, please.")], submit=None, ids={})
+
+
+def note(title: str, text: str) -> Block:
+    """Returns a modal that only says something."""
+    return modal("note", title, [markdown(escape(text))], submit=None, ids={})
 
 
 def diff(before: str, after: str) -> list[Block]:

@@ -1,11 +1,12 @@
 """Modals of the correction flow: write, then confirm what will be stored."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bot.slack.views.answers import REASON_LABELS
 from bot.slack.views.blocks import (
     Block,
     checkboxes,
+    clip,
     context,
     diff,
     escape,
@@ -22,7 +23,12 @@ POST_OPTION = "post_in_thread"
 
 
 def correction_modal(
-    interaction_id: str, question: str, answer: str, *, taught: bool = False
+    interaction_id: str,
+    question: str,
+    answer: str,
+    *,
+    sources: Sequence[str] = (),
+    taught_from: str = "",
 ) -> Block:
     """Returns the form for a better answer.
 
@@ -30,11 +36,13 @@ def correction_modal(
         interaction_id: The answer to correct.
         question: As stored, redacted.
         answer: What the text field starts with: the bot's answer, or a colleague's reply.
-        taught: The text comes from a colleague's reply in the thread.
+        sources: Titles of the documents that the bot had read.
+        taught_from: Who wrote the reply that the text comes from; empty: the bot.
     """
+    shown = " \N{MIDDLE DOT} ".join(escape(clip(title, 100)) for title in sources[:5])
     return modal(
         CORRECTION_MODAL,
-        "Teach this reply" if taught else "Correct this answer",
+        "Teach this reply" if taught_from else "Correct this answer",
         [
             text_input("question", "Question", initial=question),
             text_input(
@@ -43,15 +51,23 @@ def correction_modal(
                 initial=answer,
                 hint="Write it as you would say it to the person who asked.",
             ),
+            *([context(f"The bot had read: {shown}")] if shown else []),
             checkboxes(
                 "reasons",
                 "What was wrong?",
                 [(reason.value, label) for reason, label in REASON_LABELS.items()],
             ),
+            text_input(
+                "tags",
+                "Tags",
+                optional=True,
+                hint="A few words, separated by commas: billing, export",
+                multiline=False,
+            ),
             checkboxes("post", "In the thread", [(POST_OPTION, "Post the corrected answer there")]),
         ],
         submit="Next",
-        ids={"i": interaction_id, "t": int(taught)},
+        ids={"i": interaction_id, "t": taught_from},
     )
 
 

@@ -13,11 +13,11 @@ from slack_sdk.models.views import View
 
 from bot.drafts import Source
 from bot.slack.views.answers import answer_blocks, reason_modal
-from bot.slack.views.blocks import diff, escape, loading
+from bot.slack.views.blocks import diff, escape, loading, note
 from bot.slack.views.corrections import confirm_modal, correction_modal
 from bot.slack.views.home import HomeFacts, home_view
-from bot.slack.views.reviews import card_blocks, edit_modal
-from feedback.domain.correction import Correction, CorrectionSource, CorrectionState
+from bot.slack.views.reviews import card_blocks, decision_modal, edit_modal
+from feedback.domain.correction import Correction, CorrectionSource, CorrectionState, Decision
 from feedback.domain.person import Role
 
 LONG = "Word. " * 1500
@@ -88,8 +88,11 @@ def test_modals_are_valid(text: str) -> None:
     for view in (
         reason_modal("i-1"),
         correction_modal("i-1", text, text),
-        correction_modal("i-1", text, text, taught=True),
+        correction_modal("i-1", text, text, sources=[text] * 9, taught_from="U0BEN"),
         edit_modal(correction(text=text)),
+        decision_modal(correction(bot_answer=text, text=text), from_home=True),
+        decision_modal(correction(bot_answer=text, text=text), only=Decision.ESCALATE),
+        note("One moment", text[:1000]),
         loading("One moment"),
     ):
         require_valid_view(view)
