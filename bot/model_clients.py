@@ -11,6 +11,9 @@ from feedback.serving.tgi import TgiTextGenerator
 K = TypeVar("K")
 V = TypeVar("V", TgiTextGenerator, HttpEmbedder)
 
+NO_KEY = "-"
+"""What settings say when a server wants no key."""
+
 _KEPT = 8
 """More than blue and green of a few publishes: what falls out is long idle."""
 
@@ -20,10 +23,14 @@ class ModelClients:
 
     Args:
         api_key: The text server's API key.
+        embed_api_key: API key of an embedding server that is not the text server.
+        embed_url: That server; empty: embeddings come from the text server.
     """
 
-    def __init__(self, *, api_key: str) -> None:
+    def __init__(self, *, api_key: str, embed_api_key: str = "", embed_url: str = "") -> None:
         self._api_key = api_key
+        self._embed_api_key = embed_api_key
+        self._embed_url = embed_url
         self._generators: OrderedDict[tuple[str, frozenset[str]], TgiTextGenerator] = OrderedDict()
         self._embedders: OrderedDict[str, HttpEmbedder] = OrderedDict()
         self._idle: list[TgiTextGenerator | HttpEmbedder] = []
@@ -37,8 +44,14 @@ class ModelClients:
         )
 
     def embedder(self, url: str) -> HttpEmbedder:
-        """Returns the embedder of a server."""
-        return self._of(self._embedders, url, lambda: HttpEmbedder(url))
+        """Returns the embedder of the server at `url`, or of the one that only embeds.
+
+        A key goes to nobody but the server it belongs to.
+        """
+        key = self._embed_api_key if self._embed_url else self._api_key
+        where = self._embed_url or url
+        token = None if key in {"", NO_KEY} else key
+        return self._of(self._embedders, where, lambda: HttpEmbedder(where, token=token))
 
     def _of(self, cache: OrderedDict[K, V], key: K, make: Callable[[], V]) -> V:
         if key not in cache:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from bot.redacting import ThreadRedactor
 from feedback.clock import Clock
-from feedback.domain.interaction import Interaction, Rating, Reason
+from feedback.domain.interaction import Interaction, InteractionState, Rating, Reason
 from feedback.domain.vote import Vote, VoteEvent, VoteSource
 from feedback.errors import NotFoundError
-from feedback.store.unit_of_work import Store
+from feedback.store.unit_of_work import Store, Transaction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +43,7 @@ class VotingDesk:
             NotFoundError: When the answer is not one of that workspace.
         """
         async with self._store.begin() as tx:
-            interaction = await tx.conversations.get(interaction_id, team=act.team)
-            if interaction is None:
-                raise NotFoundError(f"answer {interaction_id!r} does not exist in {act.team!r}")
+            interaction = await _answer(tx, act.team, interaction_id)
             event = _event(act, interaction.id, rating, VoteSource.BUTTON)
             vote = await tx.votes.record(event, at=self._clock.now())
             if act.delivery_id is not None:
@@ -61,9 +59,7 @@ class VotingDesk:
             NotFoundError: When the answer is not one of that workspace.
         """
         async with self._store.begin() as tx:
-            interaction = await tx.conversations.get(interaction_id, team=act.team)
-            if interaction is None:
-                raise NotFoundError(f"answer {interaction_id!r} does not exist in {act.team!r}")
+            interaction = await _answer(tx, act.team, interaction_id)
             safe = comment
             if comment:
                 thread = await tx.conversations.lock_thread(interaction.thread_key)
@@ -84,9 +80,22 @@ class VotingDesk:
             interaction = await tx.conversations.by_answer(act.team, channel, ts)
             if interaction is None:
                 return False
+            if interaction.state is InteractionState.ERASED:
+                return True
             event = _event(act, interaction.id, rating, VoteSource.REACTION, added=added)
             await tx.votes.record(event, at=self._clock.now())
             return True
+
+    async def react_to(self, act: Act, interaction_id: str, rating: Rating, *, added: bool) -> None:
+        """Records a thumb reaction on a part of an answer.
+
+        Raises:
+            NotFoundError: When the answer is not one of that workspace.
+        """
+        async with self._store.begin() as tx:
+            interaction = await _answer(tx, act.team, interaction_id)
+            event = _event(act, interaction.id, rating, VoteSource.REACTION, added=added)
+            await tx.votes.record(event, at=self._clock.now())
 
     async def interaction(self, team: str, interaction_id: str) -> Interaction:
         """Returns the answer a click is about.
@@ -95,10 +104,14 @@ class VotingDesk:
             NotFoundError: When it is not one of that workspace.
         """
         async with self._store.begin() as tx:
-            found = await tx.conversations.get(interaction_id, team=team)
-        if found is None:
-            raise NotFoundError(f"answer {interaction_id!r} does not exist in {team!r}")
-        return found
+            return await _answer(tx, team, interaction_id)
+
+
+async def _answer(tx: Transaction, team: str, interaction_id: str) -> Interaction:
+    found = await tx.conversations.get(interaction_id, team=team)
+    if found is None or found.state is InteractionState.ERASED:
+        raise NotFoundError(f"answer {interaction_id!r} does not exist in {team!r}")
+    return found
 
 
 def _event(

@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 
 from bot.slack.agent_events import context_changed, session_stopped
+from bot.slack.api import SlackApi
 from bot.slack.conversation import Conversation
 from bot.slack.forms import Delivered
 from bot.slack.home import HomePages
@@ -20,9 +21,10 @@ from bot.slack.payloads import (
     asked_with,
     parse,
 )
+from bot.slack.posting import EVENT_TYPE
 from bot.voting import Act, VotingDesk
 from feedback.domain.delivery import InboxRow
-from feedback.errors import UnavailableError
+from feedback.errors import PermanentError, UnavailableError
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +33,7 @@ _log = logging.getLogger(__name__)
 class EventParts:
     """Everything that events can lead to."""
 
+    api: SlackApi
     bot: Identity
     conversation: Conversation
     voting: VotingDesk
@@ -97,12 +100,31 @@ class EventHandler:
         found = await self._parts.voting.react(
             act, event.channel, event.ts, event.rating, added=event.added
         )
-        ours = event.author in {"", self._parts.bot.user_id}
-        if not found and ours and row.attempts == 1:
+        if found or event.author not in {"", self._parts.bot.user_id}:
+            return
+        if row.attempts == 1:
             # People may be faster than the transaction that records where the answer stands.
             raise UnavailableError(
                 f"message {event.ts} is not known as an answer yet", retry_after=1.0
             )
+        part_of = await self._answer_of(event)
+        if part_of is not None:
+            await self._parts.voting.react_to(act, part_of, event.rating, added=event.added)
+
+    async def _answer_of(self, event: Thumb) -> str | None:
+        """Returns the answer that a message of ours is an earlier part of, by its mark."""
+        try:
+            messages = await self._parts.api.replies(event.channel, event.ts, oldest=event.ts)
+        except PermanentError as exc:
+            _log.info("message %s cannot be looked at: %s", event.ts, exc)
+            return None
+        for message in messages:
+            metadata = message.get("metadata") or {}
+            if message.get("ts") == event.ts and metadata.get("event_type") == EVENT_TYPE:
+                payload = metadata.get("event_payload") or {}
+                identity = str(payload.get("id") or "")
+                return identity if identity and ":" not in identity else None
+        return None
 
 
 def _stored(row: InboxRow) -> Delivered:

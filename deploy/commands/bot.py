@@ -48,13 +48,18 @@ async def _bot(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     guide = StyleGuide.load(style_dir(settings))
-    clients = ModelClients(api_key=settings.model.api_key.get_secret_value())
+    model, clock = settings.model, make_clock(settings)
+    clients = ModelClients(
+        api_key=model.api_key.get_secret_value(),
+        embed_api_key=model.embed_api_key.get_secret_value(),
+        embed_url=model.embed_url,
+    )
     try:
         async with open_store(settings) as store:
             outside = Outside(
                 store=store,
-                clock=make_clock(settings),
-                knowledge=StoredKnowledge(store, clients, embed_url=settings.model.embed_url),
+                clock=clock,
+                knowledge=StoredKnowledge(store, clients, clock),
                 generators=clients,
                 guard=StyleGuard(guide),
             )

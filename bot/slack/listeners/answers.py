@@ -33,7 +33,7 @@ class AnswerListeners(Topic):
         async with self._telling(clicked):
             interaction_id, rating = vote_of(clicked)
             if rating is Rating.DOWN:
-                await self._ask_why(body, interaction_id)
+                await self._ask_why(body, clicked, interaction_id)
             await self._parts.voting.click(clicked.act(), interaction_id, rating)
             if rating is Rating.UP:
                 await whisper(self._parts.api, clicked, "Thank you, noted.")
@@ -43,17 +43,35 @@ class AnswerListeners(Topic):
         submitted = delivered(body, context)
         try:
             interaction_id, reasons, comment = reasons_of(submitted)
-            await self._parts.voting.explain(submitted.act(), interaction_id, reasons, comment)
+            vote = await self._parts.voting.explain(
+                submitted.act(), interaction_id, reasons, comment
+            )
         except PermanentError as exc:
             _log.warning("reasons refused: %s", exc)
             await self._close(submitted)
+            await ack()
+            return
         await ack()
+        if vote is not None:
+            await self._thank(submitted, interaction_id)
 
-    async def _ask_why(self, body: dict[str, Any], interaction_id: str) -> None:
+    async def _ask_why(self, body: dict[str, Any], clicked: Delivered, interaction_id: str) -> None:
         try:
             await self._parts.api.open_view(body["trigger_id"], reason_modal(interaction_id))
         except UnderstudyError as exc:
             _log.warning("the reason modal did not open, the vote stays: %s", exc)
+            await whisper(self._parts.api, clicked, "Noted. Click again to say what was wrong.")
+
+    async def _thank(self, submitted: Delivered, interaction_id: str) -> None:
+        """Thanks in private where the answer stands; a submission does not say where that is."""
+        try:
+            found = await self._parts.voting.interaction(submitted.team, interaction_id)
+            root = found.thread_key.rpartition(":")[2]
+            await self._parts.api.whisper(
+                found.channel, submitted.user, "Thank you, this helps me learn.", thread_ts=root
+            )
+        except UnderstudyError as exc:
+            _log.info("no thanks to %s: %s", submitted.user, exc)
 
     async def _late_vote(self, stored: Delivered) -> None:
         interaction_id, rating = vote_of(stored)
