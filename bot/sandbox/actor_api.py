@@ -27,6 +27,7 @@ from feedback.errors import InvalidInputError
 Action = Callable[[Args], Awaitable[Json]]
 
 MAX_LONG_POLL_S = 60.0
+MAX_TYPED = 12_000
 
 
 class ActorApi:
@@ -144,9 +145,7 @@ class ActorApi:
     async def _post(self, args: Args) -> Json:
         user = self.person(args)
         channel = self.joined(user, args)
-        text = args.required("text")
-        if len(text) > 12_000:
-            raise SlackError("msg_too_long")
+        text = _typed(args)
         draft = Draft(
             user=user,
             text=text,
@@ -162,7 +161,7 @@ class ActorApi:
 
     async def _edit(self, args: Args) -> Json:
         user, channel, ts = self._own_message(args)
-        changes = {"text": args.required("text"), "blocks": None}
+        changes = {"text": _typed(args), "blocks": None}
         message = self._sandbox.messages.edit(channel, ts, changes, editor=user)
         return {"message": self._sandbox.state.present(channel, message)}
 
@@ -317,6 +316,13 @@ class ActorApi:
         if view["_owner"] != user:
             raise SlackError("not_found")
         return view
+
+
+def _typed(args: Args) -> str:
+    text = args.required("text")
+    if len(text) > MAX_TYPED:
+        raise SlackError("msg_too_long")
+    return text
 
 
 async def _arguments(request: web.Request) -> Json:

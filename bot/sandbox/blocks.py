@@ -18,6 +18,10 @@ _VIEW_BLOCKS = frozenset({
     "actions", "alert", "context", "divider", "header", "image", "input", "markdown", "rich_text",
     "section", "table", "video",
 })  # fmt: skip
+MAX_TABLE_ROWS = 100
+MAX_TABLE_COLUMNS = 20
+MAX_TABLE_CHARACTERS = 10_000
+
 _ELEMENT_LIMIT = {"actions": 25, "context": 10, "context_actions": 5}
 _OPTION_LIMIT = {"overflow": 5, "radio_buttons": 10, "checkboxes": 10}
 
@@ -76,6 +80,8 @@ def _one_block(block: Json, where: str) -> Iterator[str]:
         yield from _row(block, where)
     elif kind == "input":
         yield from _input(block, where)
+    elif kind == "table":
+        yield from _table(block, where)
 
 
 def _markdown(block: Json, where: str) -> Iterator[str]:
@@ -95,6 +101,19 @@ def _row(block: Json, where: str) -> Iterator[str]:
         yield f"no more than {limit} items allowed [{where}/elements]"
     for position, part in enumerate(parts):
         yield from _element(part, f"{where}/elements/{position}")
+
+
+def _table(block: Json, where: str) -> Iterator[str]:
+    rows = block.get("rows")
+    if not isinstance(rows, list) or not rows:
+        yield f"missing required field: rows [{where}]"
+        return
+    if len(rows) > MAX_TABLE_ROWS:
+        yield f"no more than {MAX_TABLE_ROWS} items allowed [{where}/rows]"
+    if max(len(row) for row in rows) > MAX_TABLE_COLUMNS:
+        yield f"no more than {MAX_TABLE_COLUMNS} columns allowed [{where}/rows]"
+    if sum(len(text) for text in texts(rows)) > MAX_TABLE_CHARACTERS:
+        yield f"must be less than {MAX_TABLE_CHARACTERS + 1} characters [{where}/rows]"
 
 
 def _input(block: Json, where: str) -> Iterator[str]:
@@ -126,12 +145,23 @@ def _element(part: Json, where: str) -> Iterator[str]:
     if kind == "button":
         yield from _length(part.get("text"), 75, f"{where}/text")
         yield from _value(part, where)
+        if len(part.get("url") or "") > 3000:
+            yield f"must be less than 3001 characters [{where}/url]"
     elif kind == "feedback_buttons":
         yield from _feedback_buttons(part, where)
     elif kind == "plain_text_input":
         yield from _text_input(part, where)
-    elif "options" in part:
+    elif "options" in part or "option_groups" in part:
         yield from _options(part, where)
+    if part.get("placeholder"):
+        yield from _length(part["placeholder"], 150, f"{where}/placeholder")
+    if isinstance(part.get("confirm"), dict):
+        yield from _confirm(part["confirm"], f"{where}/confirm")
+
+
+def _confirm(confirm: Json, where: str) -> Iterator[str]:
+    for key, limit in {"title": 100, "text": 300, "confirm": 30, "deny": 30}.items():
+        yield from _length(confirm.get(key), limit, f"{where}/{key}")
 
 
 def _feedback_buttons(part: Json, where: str) -> Iterator[str]:
@@ -154,6 +184,15 @@ def _text_input(part: Json, where: str) -> Iterator[str]:
 
 def _options(part: Json, where: str) -> Iterator[str]:
     limit = _OPTION_LIMIT.get(str(part.get("type")), 100)
+    groups = part.get("option_groups")
+    if groups is not None:
+        if not 1 <= len(groups) <= 100:
+            yield f"must have 1 to 100 items [{where}/option_groups]"
+        for position, group in enumerate(groups):
+            yield from _length(group.get("label"), 75, f"{where}/option_groups/{position}/label")
+            inside = {"type": part.get("type"), "options": group.get("options") or []}
+            yield from _options(inside, f"{where}/option_groups/{position}")
+        return
     if not 1 <= len(part["options"]) <= limit:
         yield f"must have 1 to {limit} items [{where}/options]"
     for position, choice in enumerate(part["options"]):

@@ -163,7 +163,7 @@ def check_view(view: Json, kind: str) -> None:
     Raises:
         SlackError: `view_too_large`, or `invalid_arguments` with every problem listed.
     """
-    if len(json.dumps(view)) > MAX_VIEW_BYTES:
+    if len(json.dumps(view, ensure_ascii=False).encode()) > MAX_VIEW_BYTES:
         raise SlackError("view_too_large")
     problems = list(_view_problems(view, kind))
     if problems:

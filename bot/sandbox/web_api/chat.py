@@ -36,7 +36,7 @@ def metadata_of(args: Args, *, is_app: bool) -> Json | None:
         raise SlackError("invalid_metadata_format")
     if not isinstance(metadata.get("event_payload"), dict):
         raise SlackError("invalid_metadata_format")
-    if len(json.dumps(metadata)) > MAX_METADATA_BYTES:
+    if len(json.dumps(metadata, ensure_ascii=False).encode()) > MAX_METADATA_BYTES:
         raise SlackError("metadata_too_large")
     return metadata
 
