@@ -9,7 +9,7 @@ from sqlalchemy import text
 from bot.operating import CONFIRM_WITHIN
 from bot.sandbox.gestures import SandboxMessage
 from bot.slack.orders import CANCEL_ACTION, COMMAND, CONFIRM_ACTION
-from bot.slack.payloads import to_delivery
+from bot.slack.storing import to_delivery
 from feedback.clock import SystemClock
 from feedback.operations import standing
 from feedback.settings import Settings
@@ -172,3 +172,30 @@ async def test_a_forged_button_is_refused(workplace: Workplace) -> None:
         await tx.connection.execute(text("update confirmations set team = 'T0OTHER'"))
     refused = await press(workplace, shown)
     assert "cannot find" in refused.text
+
+
+async def test_a_confirmed_click_that_a_dead_listener_left_has_one_effect(
+    workplace: Workplace,
+) -> None:
+    await set_stage(workplace.store)
+    await say(workplace, JONAS, "promote it is ready")
+    async with workplace.store.begin() as tx:
+        asked = await tx.connection.scalar(text("select id from confirmations"))
+        for trigger in ("first", "second"):
+            body = {
+                "type": "block_actions",
+                "team": {"id": workplace.team},
+                "user": {"id": JONAS},
+                "trigger_id": trigger,
+                "actions": [{"action_id": CONFIRM_ACTION, "value": f'{{"k":"{asked}"}}'}],
+            }
+            stored = to_delivery(body, SystemClock().now().timestamp())
+            await tx.inbox.add(replace(stored, defer_s=0.0))
+    workplace.bot.workers.wake()
+    await workplace.settle()
+    async with workplace.store.begin() as tx:
+        requests = await tx.connection.scalar(text("select count(*) from promotion_requests"))
+    assert requests == 1
+    direct = await workplace.people.open_dm(user=JONAS)
+    said = [m.text for m in await workplace.people.messages(channel=direct) if m.is_app]
+    assert sorted(text.split(":")[0] for text in said) == ["Asked for", "That was decided already"]
