@@ -73,6 +73,21 @@ async def test_a_kill_between_post_and_record_does_not_post_twice(
     assert (await workplace.interaction(answer)).state is InteractionState.POSTED
 
 
+@pytest.mark.parametrize("kind", ["lost_answer", "cut"])
+async def test_a_long_answer_that_broke_off_goes_on_with_the_missing_part(
+    workplace: Workplace, kind: str
+) -> None:
+    text = "\n\n".join(f"Paragraph {n}. " + "wordiness " * 90 for n in range(10)).strip()
+    workplace.model._script = lambda _messages, _adapter: text
+    await workplace.people.fault(method="chat.postMessage", kind=kind, skip=1)
+    root = await asked(workplace)
+    await workplace.settle()
+    parts = await workplace.answers(root)
+    assert len(parts) > 2
+    assert "".join(" ".join(part.text for part in parts).split()) == "".join(text.split())
+    assert (await workplace.interaction(parts[-1])).state is InteractionState.POSTED
+
+
 async def test_a_model_that_comes_back_answers(
     sandbox: RunningSandbox, store: Store, make_bot: MakeBot
 ) -> None:
