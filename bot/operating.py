@@ -156,6 +156,7 @@ class OperatorDesk:
         *,
         channel: str = "",
         home_team: str = "",
+        many_workspaces: bool = False,
     ) -> None:
         """Creates the desk.
 
@@ -164,13 +165,15 @@ class OperatorDesk:
             clock: Confirmations expire by it.
             policy: Of "why (not) this week".
             channel: Operators' channel for public notices; empty posts none.
-            home_team: Workspace whose admins steer; empty: every workspace's.
+            home_team: Workspace whose admins steer; empty: the only one there is.
+            many_workspaces: Anybody may install the bot: then nobody steers without a home team.
         """
         self._store = store
         self._clock = clock
         self._policy = policy
         self._channel = channel
         self._home_team = home_team
+        self._many_workspaces = many_workspaces
 
     async def run(self, order: Order) -> Reply:
         """Obeys an order, or asks for a confirmation.
@@ -341,6 +344,11 @@ class OperatorDesk:
         role = (await tx.people.get(team, user)).role
         if not role.includes(NEEDS[verb]):
             raise NotAllowedError(f"{user} is {role}; {verb} needs {NEEDS[verb]}")
+        if verb in STEERS and self._many_workspaces and not self._home_team:
+            raise InvalidInputError(
+                "I serve several workspaces, and none of them is named as the operators' one: set "
+                "`UNDERSTUDY_SLACK__OPERATORS_TEAM` first."
+            )
         if verb in STEERS and self._home_team not in {"", team}:
             raise NotAllowedError(f"{verb} is for the admins of {self._home_team}, not of {team}")
         return role

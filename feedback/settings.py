@@ -72,7 +72,8 @@ class SlackSettings(_Group):
     operators_channel: str = ""
     """Channel id for cycle and experiment notices; empty: none are posted."""
     operators_team: str = ""
-    """Workspace whose admins may freeze, promote and roll back; empty: every workspace's."""
+    """Workspace of the operators' channel, whose admins may freeze, promote and roll back; needed
+    with OAuth, else the only one there is."""
 
 
 class ModelSettings(_Group):

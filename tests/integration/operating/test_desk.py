@@ -1,6 +1,7 @@
 """`/understudy` on a real database: roles, confirmations, and exactly one effect."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -134,6 +135,14 @@ async def test_steering_may_be_kept_to_one_workspace(store: Store, desk: Desk) -
     with pytest.raises(NotAllowedError):
         await guest.say(ADMIN, Verb.FREEZE)
     assert isinstance(await guest.say(ADMIN, Verb.STATUS), Status)
+
+
+async def test_nobody_steers_many_workspaces_without_a_home(store: Store, desk: Desk) -> None:
+    many = OperatorDesk(store, desk.clock, POLICY, many_workspaces=True)
+    order = Order(team=TEAM, user=ADMIN, verb=Verb.FREEZE, event_id="e")
+    with pytest.raises(InvalidInputError, match="OPERATORS_TEAM"):
+        await many.run(order)
+    assert isinstance(await many.run(replace(order, verb=Verb.STATUS)), Status)
 
 
 async def test_freeze_and_unfreeze(desk: Desk) -> None:
