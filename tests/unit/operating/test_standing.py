@@ -1,0 +1,52 @@
+"""What moved since an operator looked, told in sentences."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from feedback.domain.operating import OperatorAct, Standing, changes
+
+SEEN = Standing(
+    champion_id="one",
+    champion_version=4,
+    previous_id=None,
+    frozen=False,
+    experiment_id="e1",
+    challenger_id="two",
+    state="TEST",
+    decision="NONE",
+)
+
+
+@pytest.mark.parametrize("act", OperatorAct)
+def test_nothing_moved(act: OperatorAct) -> None:
+    assert changes(SEEN, SEEN, act) == ()
+
+
+@pytest.mark.parametrize(
+    ("moved", "words", "matters_for_rollback"),
+    [
+        ({"champion_version": 5, "champion_id": None}, "is the base model now", True),
+        ({"state": "READY"}, "from TEST to READY", False),
+        ({"decision": "HOLD_response"}, "says HOLD_response now", False),
+        ({"frozen": True}, "traffic was frozen", False),
+        ({"experiment_id": None}, "experiment e1 is over", False),
+        ({"experiment_id": "e2"}, "e2 is running", False),
+    ],
+)
+def test_what_moved(moved: dict[str, object], words: str, matters_for_rollback: bool) -> None:
+    now = replace(SEEN, **moved)  # type: ignore[arg-type]
+    (told,) = changes(SEEN, now, OperatorAct.PROMOTE)
+    assert words in told
+    assert bool(changes(SEEN, now, OperatorAct.ROLLBACK)) == matters_for_rollback
+
+
+def test_everything_that_moved_is_told() -> None:
+    now = replace(SEEN, champion_version=5, state="READY", frozen=True)
+    assert len(changes(SEEN, now, OperatorAct.PROMOTE)) == 3
+
+
+def test_it_survives_the_database() -> None:
+    assert Standing.from_row(json.loads(json.dumps(SEEN.to_row()))) == SEEN
+    assert Standing.from_row({**SEEN.to_row(), "of another version": 1}) == SEEN
