@@ -1,0 +1,244 @@
+"""What the bot itself costs: acknowledgements, time a question, answers a second, memory.
+
+`python -m tests.benchmarks.bench_bot [--quick]`
+
+Real bot processes (1, then 2) on a real PostgreSQL with durable commits, over real Socket Mode and
+HTTP against a Slack double and a model server that answer at once, which share one process. 50
+questions are outstanding all the time; each is a mention, so two envelopes, in its own channel.
+
+- `ack_*_ms`: from sending an envelope to its acknowledgement, which follows the commit.
+- `overhead_*_ms`: what the bot adds to an answer: from the moment a worker has claimed the question
+  until its row is closed with the posted answer, less the time it waited for the model and Slack.
+- `turnaround_*_ms`: from asking until the answer arrived; with 50 outstanding questions and a bot
+  that is always busy this is mostly queueing (50 / answers a second).
+- `plain_bolt_ack_*_ms`: the same load on a Bolt app that stores nothing.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.stack.documents import sync_documents
+from feedback.clock import SystemClock
+from feedback.samples import load_company
+from feedback.serving.embed import HttpEmbedder
+from feedback.store.embedded import EmbeddedPostgres
+from feedback.store.migrate import upgrade
+from feedback.store.unit_of_work import Store
+from tests.benchmarks.slack_double import APP_TOKEN, TOKEN, SlackDouble, slack_double
+from tests.instant_model import instant_model
+
+IN_FLIGHT = 50
+_ANSWER = "Happy to help! Open Settings, then Export, and choose CSV. Just ask if you need more."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """A process under load.
+
+    Attributes:
+        watches: File of its timings.
+    """
+
+    process: asyncio.subprocess.Process
+    watches: Path
+
+    def peak_mb(self) -> float:
+        """Returns the most memory it ever held."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        line = next(row for row in status.splitlines() if row.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """One measurement."""
+
+    acks_ms: Sequence[float]
+    turnarounds_ms: Sequence[float]
+    overheads_ms: Sequence[float]
+    strict_ms: Sequence[float]
+    waits_ms: Mapping[str, float]
+    per_s: float
+    peak_mb: float
+
+
+class Bench:
+    """A database, a Slack and a model that outlive the processes under load."""
+
+    def __init__(self, folder: Path, slack: SlackDouble, environment: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._slack = slack
+        self._environment = {**os.environ, **environment}
+        self._numbers = iter(range(10**9))
+        self._questions = [
+            wording for intent in load_company().intents for wording in intent.questions("live")
+        ]
+
+    async def measure(self, module: str, *, processes: int, warm_up: int, questions: int) -> Round:
+        """Asks a warm-up and then `questions`, with 50 outstanding, and returns what was seen."""
+        async with AsyncExitStack() as stack:
+            under_load = [
+                await stack.enter_async_context(self._started(module)) for _ in range(processes)
+            ]
+            await self._ask(warm_up)
+            self._slack.acks_ms.clear()
+            started = time.perf_counter()
+            turnarounds = await self._ask(questions)
+            wall_s = time.perf_counter() - started
+            peak_mb = max(each.peak_mb() for each in under_load)
+        watches = [
+            row for each in under_load for row in _watches(each.watches)[warm_up // processes :]
+        ]
+        return Round(
+            acks_ms=list(self._slack.acks_ms),
+            turnarounds_ms=[1000 * seconds for seconds in turnarounds],
+            overheads_ms=[1000 * (w["total"] - w["model"] - w["slack"]) for w in watches],
+            strict_ms=[1000 * w["total"] for w in watches],
+            waits_ms={
+                name: round(statistics.median(1000 * w[name] for w in watches), 2)
+                for name in ("model", "slack")
+                if watches
+            },
+            per_s=questions / wall_s,
+            peak_mb=peak_mb,
+        )
+
+    async def _ask(self, count: int) -> list[float]:
+        numbers = [next(self._numbers) for _ in range(count)]
+        waiting = iter(numbers)
+
+        async def person() -> list[float]:
+            return [
+                await self._slack.ask(number, self._questions[number % len(self._questions)])
+                for number in waiting
+            ]
+
+        return [
+            s for own in await asyncio.gather(*(person() for _ in range(IN_FLIGHT))) for s in own
+        ]
+
+    @asynccontextmanager
+    async def _started(self, module: str) -> AsyncIterator[Process]:
+        before = self._slack.connections
+        watches = self._folder / f"watches-{next(self._numbers)}.json"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", module, str(watches), env=self._environment
+        )
+        try:
+            async with asyncio.timeout(120):
+                while self._slack.connections == before:
+                    assert process.returncode is None, f"{module} ended by itself"
+                    await asyncio.sleep(0.05)
+            yield Process(process=process, watches=watches)
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+
+
+def _watches(path: Path) -> list[dict[str, float]]:
+    rows: list[dict[str, float]] = json.loads(path.read_text()) if path.exists() else []
+    return rows
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Returns the value below which `share` of the values lie."""
+    ordered = sorted(values)
+    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2)
+
+
+@asynccontextmanager
+async def prepared() -> AsyncIterator[Bench]:
+    """Yields a bench with the sample company's documents."""
+    folder = Path(tempfile.mkdtemp(prefix="ub-", dir="/tmp"))
+    try:
+        with EmbeddedPostgres(folder / "pg") as server:
+            url = server.start()
+            upgrade(url)
+            async with slack_double() as slack, instant_model(lambda _: _ANSWER) as model:
+                store, embedder = Store.connect(url), HttpEmbedder(model)
+                documents = str(load_company().documents_path)
+                await sync_documents(store, embedder, SystemClock(), documents)
+                await embedder.aclose()
+                await store.close()
+                environment = {
+                    "DATABASE_URL": url,
+                    "SLACK_BOT_TOKEN": TOKEN,
+                    "SLACK_APP_TOKEN": APP_TOKEN,
+                    "TGI_URL": model,
+                    "UNDERSTUDY_SLACK__API_URL": f"{slack.url}/api/",
+                    "UNDERSTUDY_STATE_DIR": str(folder),
+                }
+                yield Bench(folder, slack, environment)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def measure(*, quick: bool) -> dict[str, Any]:
+    """Runs the benchmark and returns its result."""
+    rounds, size = (1, 300) if quick else (3, 1000)
+    async with prepared() as bench:
+        load = {"warm_up": 150, "questions": size}
+        ones = [
+            await bench.measure("tests.benchmarks.timed_bot", processes=1, **load)
+            for _ in range(rounds)
+        ]
+        twos = [
+            await bench.measure("tests.benchmarks.timed_bot", processes=2, **load)
+            for _ in range(rounds)
+        ]
+        plain = await bench.measure("tests.benchmarks.plain_bolt", processes=1, **load)
+
+    def middle(of: Sequence[Round], field: str, share: float) -> float:
+        return round(statistics.median(percentile(getattr(r, field), share) for r in of), 2)
+
+    result: dict[str, Any] = {}
+    for name, field in (
+        ("ack", "acks_ms"),
+        ("overhead", "overheads_ms"),
+        ("claim_to_closed", "strict_ms"),
+        ("turnaround", "turnarounds_ms"),
+    ):
+        for share in (0.5, 0.99):
+            key = f"{name}_p{round(100 * share)}_ms"
+            result[key] = middle(ones, field, share)
+            result[f"{key}_2p"] = middle(twos, field, share)
+    return result | {
+        "waits_ms": ones[-1].waits_ms,
+        "answers_per_s_1p": round(statistics.median(r.per_s for r in ones), 1),
+        "answers_per_s_2p": round(statistics.median(r.per_s for r in twos), 1),
+        "peak_rss_mb": round(max(r.peak_mb for r in (*ones, *twos)), 1),
+        "plain_bolt_ack_p50_ms": percentile(plain.acks_ms, 0.5),
+        "plain_bolt_ack_p99_ms": percentile(plain.acks_ms, 0.99),
+        "plain_bolt_answers_per_s": round(plain.per_s, 1),
+        "in_flight": IN_FLIGHT,
+        "questions": size,
+        "rounds": rounds,
+        "slack": "double",
+        "cores": os.cpu_count(),
+        "load_1min": round(os.getloadavg()[0], 2),
+    }
+
+
+def main() -> None:
+    """Prints the result as one JSON object on the last line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one short round")
+    options = parser.parse_args()
+    print(json.dumps(asyncio.run(measure(quick=options.quick))))
+
+
+if __name__ == "__main__":
+    main()
