@@ -48,11 +48,17 @@ class Transport(Protocol):
         """Returns once the app can be reached."""
         ...
 
-    async def send_event(self, body: Json, attempt: Attempt) -> Ack | str:
-        """Delivers once; returns the Ack, or why there is none in Slack's words."""
+    async def send_event(self, body: Json, attempt: Attempt, *, cut: bool = False) -> Ack | str:
+        """Delivers once; returns the Ack, or why there is none in Slack's words.
+
+        Args:
+            body: The event.
+            attempt: Which try it is.
+            cut: Lose the connection as soon as the event is out.
+        """
         ...
 
-    async def send_interaction(self, kind: str, payload: Json) -> Ack | str:
+    async def send_interaction(self, kind: str, payload: Json, *, cut: bool = False) -> Ack | str:
         """Delivers once; returns the Ack, or why there is none."""
         ...
 
@@ -64,12 +70,31 @@ class DeliveryFaults:
     Attributes:
         drop_acks: Acks to ignore.
         duplicate: Events to deliver twice, with the same event_id and no retry mark.
+        renumber: Events to deliver twice, the second time under a new event_id, as Slack has done
+            (slackapi/node-slack-sdk#2141).
         reorder: Events to hold back until the following one was sent.
+        delay: Events to deliver `delay_ms` late.
+        delay_ms: How late, in real milliseconds.
+        swallow: Deliveries, interactions too, that a dead line takes and never hands over.
+        cut: Deliveries, interactions too, after which the line breaks before the ack.
     """
 
     drop_acks: int = 0
     duplicate: int = 0
+    renumber: int = 0
     reorder: int = 0
+    delay: int = 0
+    delay_ms: int = 1000
+    swallow: int = 0
+    cut: int = 0
+
+    def take(self, name: str) -> bool:
+        """Returns whether the next delivery goes wrong in this way, and counts it."""
+        left: int = getattr(self, name)
+        if left <= 0:
+            return False
+        setattr(self, name, left - 1)
+        return True
 
 
 @dataclass(kw_only=True)
@@ -120,14 +145,15 @@ class Delivery:
     def publish(self, body: Json) -> None:
         """Queues an event within the open transaction and starts delivering it."""
         self.counts.published += 1
-        if self.faults.reorder > 0:
-            self.faults.reorder -= 1
+        if self.faults.take("reorder"):
             self._enqueue(body, held=True)
             return
-        self._enqueue(body, held=False)
-        if self.faults.duplicate > 0:
-            self.faults.duplicate -= 1
-            self._enqueue(body, held=False)
+        late_s = self.faults.delay_ms / 1000 if self.faults.take("delay") else 0.0
+        self._enqueue(body, late_s=late_s)
+        if self.faults.take("duplicate"):
+            self._enqueue(body)
+        if self.faults.take("renumber"):
+            self._enqueue({**body, "event_id": new_event_id()})
         self._release()
 
     def _release(self) -> None:
@@ -152,12 +178,16 @@ class Delivery:
             kind: `interactive` or `slash_commands`.
             payload: The interaction in Slack's shape.
         """
-        answer = await self.transport.send_interaction(kind, payload)
-        if isinstance(answer, Ack) and self._drops_ack():
+        if self.faults.take("swallow"):
+            await asyncio.sleep(self.settings.ack_timeout_s)
+            return "timeout"
+        cut = self.faults.take("cut")
+        answer = await self.transport.send_interaction(kind, payload, cut=cut)
+        if isinstance(answer, Ack) and self.faults.take("drop_acks"):
             return "timeout"
         return answer
 
-    def _enqueue(self, body: Json, *, held: bool) -> None:
+    def _enqueue(self, body: Json, *, held: bool = False, late_s: float = 0.0) -> None:
         key = f"{self._next:012d}"
         self._next += 1
         self.pending[key] = {"key": key, "body": body, "attempt": 0, "reason": ""}
@@ -167,20 +197,20 @@ class Delivery:
             # Without a following event the held one goes out late rather than never.
             asyncio.get_running_loop().call_later(self.settings.ack_timeout_s, self._release)
         else:
-            self._spawn(key)
+            self._spawn(key, late_s)
 
-    def _spawn(self, key: str) -> None:
-        task = asyncio.create_task(self._deliver(key))
+    def _spawn(self, key: str, late_s: float = 0.0) -> None:
+        task = asyncio.create_task(self._deliver(key, late_s))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _deliver(self, key: str) -> None:
+    async def _deliver(self, key: str, late_s: float) -> None:
         row = self.pending[key]
+        if late_s > 0:
+            await asyncio.sleep(late_s)
         while True:
-            await self.transport.ready()
-            attempt = Attempt(number=row["attempt"], reason=row["reason"])
-            answer = await self.transport.send_event(row["body"], attempt)
-            if isinstance(answer, Ack) and not self._drops_ack():
+            answer = await self._try(row)
+            if isinstance(answer, Ack) and not self.faults.take("drop_acks"):
                 self.counts.acknowledged += 1
                 break
             if row["attempt"] >= len(self.settings.retry_delays_s):
@@ -200,11 +230,19 @@ class Delivery:
         if not self.pending:
             self._idle.set()
 
-    def _drops_ack(self) -> bool:
-        if self.faults.drop_acks <= 0:
-            return False
-        self.faults.drop_acks -= 1
-        return True
+    async def _try(self, row: Json) -> Ack | str:
+        await self.transport.ready()
+        if self.faults.take("swallow"):
+            await asyncio.sleep(self.settings.ack_timeout_s)
+            return "timeout"
+        attempt = Attempt(number=row["attempt"], reason=row["reason"])
+        cut = self.faults.take("cut")
+        return await self.transport.send_event(row["body"], attempt, cut=cut)
+
+
+def new_event_id() -> str:
+    """Returns an id in the form Slack gives events."""
+    return "Ev" + secrets.token_hex(5).upper()
 
 
 def new_envelope_id() -> str:

@@ -4,6 +4,7 @@ import re
 import secrets
 from collections.abc import Callable
 
+from bot.sandbox.delivery import new_event_id
 from bot.sandbox.jsontypes import Json
 from bot.sandbox.state import Channel, State
 
@@ -31,7 +32,7 @@ class Events:
                 "api_app_id": space.app_id,
                 "event": event,
                 "type": "event_callback",
-                "event_id": "Ev" + secrets.token_hex(5).upper(),
+                "event_id": new_event_id(),
                 "event_time": self._state.now_s(),
                 "authorizations": [
                     {
@@ -176,6 +177,19 @@ class Events:
                 "user": user,
                 "streaming_message_ts": streams,
                 "event_ts": self._state.next_ts(),
+            }
+        )
+
+    def rate_limited(self) -> None:
+        """Slack holds back further events of this minute; the body has no inner event."""
+        space = self._state.workspace
+        self._deliver(
+            {
+                "token": "sandbox-verification-token",
+                "type": "app_rate_limited",
+                "team_id": space.team_id,
+                "minute_rate_limited": self._state.now_s() // 60 * 60,
+                "api_app_id": space.app_id,
             }
         )
 

@@ -19,12 +19,13 @@ class Fault:
     Attributes:
         method: Web API method, or `*` for any.
         kind: `error` answers `{"ok": false, "error": code}`; `ratelimited` HTTP 429 with
-            Retry-After; `server_error` HTTP 500 and JSON-less text; `html` HTTP 500 and a page;
-            `delay` waits, then works; `cut` closes the line before the call is done;
+            Retry-After; `server_error` HTTP `status` and text that is no JSON; `html` the same
+            with a page; `delay` waits, then works; `cut` closes the line before the call is done;
             `lost_answer` does the call, then closes the line without answering.
         times: How many calls it hits; None for all of them.
         skip: How many matching calls pass before it hits.
         code: Error code of `error`.
+        status: HTTP status of `server_error` and `html`, 500 to 599.
         retry_after: Seconds for `ratelimited`.
         delay_s: Seconds for `delay`.
         channel: Only calls that name this channel.
@@ -35,6 +36,7 @@ class Fault:
     times: int | None = 1
     skip: int = 0
     code: str = "internal_error"
+    status: int = 500
     retry_after: int = 1
     delay_s: float = 0.0
     channel: str | None = None
@@ -53,6 +55,10 @@ class Fault:
         if fault.kind not in KINDS:
             raise InvalidInputError(
                 f"unknown fault kind {fault.kind!r}; use one of {', '.join(KINDS)}"
+            )
+        if not 500 <= fault.status <= 599:
+            raise InvalidInputError(
+                f"status must be a server error, 500 to 599; got {fault.status}"
             )
         return fault
 

@@ -13,6 +13,7 @@ from bot.sandbox.web_api.call import Args
 from feedback.errors import InvalidInputError
 
 _RULE_KEYS = tuple(field.name for field in fields(Fault))
+_REASONS = ("warning", "refresh_requested", "too_many_websockets", "link_disabled")
 _DELIVERY_KEYS = tuple(field.name for field in fields(DeliveryFaults))
 
 
@@ -31,6 +32,7 @@ class FaultsApi:
             web.post("/sandbox/faults", answer(self._add)),
             web.post("/sandbox/faults/delivery", answer(self._deliver)),
             web.post("/sandbox/faults/tiers", answer(self._tiers)),
+            web.post("/sandbox/faults/app_rate_limited", answer(self._rate_limit_app)),
             web.post("/sandbox/faults/clear", answer(self._clear)),
             web.post("/sandbox/disconnect", answer(self._disconnect)),
         ]
@@ -52,9 +54,7 @@ class FaultsApi:
     async def _deliver(self, args: Args) -> Json:
         for key, value in args.everything(_DELIVERY_KEYS).items():
             if not isinstance(value, int) or value < 0:
-                raise InvalidInputError(
-                    f"{key} must be a whole number of deliveries, got {value!r}"
-                )
+                raise InvalidInputError(f"{key} must be a whole number of 0 or more, got {value!r}")
             setattr(self._sandbox.delivery.faults, key, value)
         return await self._show(args)
 
@@ -70,11 +70,21 @@ class FaultsApi:
 
     async def _clear(self, args: Args) -> Json:
         self._sandbox.faults.clear()
-        for key in _DELIVERY_KEYS:
-            setattr(self._sandbox.delivery.faults, key, 0)
+        self._sandbox.delivery.faults = DeliveryFaults()
         return await self._show(args)
 
     async def _disconnect(self, args: Args) -> Json:
         reason = args.text("reason") or "refresh_requested"
-        closed = await self._sandbox.socket_mode.disconnect(reason, abrupt=args.flag("abrupt"))
+        if reason not in _REASONS:
+            raise InvalidInputError(f"unknown reason {reason!r}; use one of {', '.join(_REASONS)}")
+        closed = await self._sandbox.socket_mode.disconnect(
+            reason,
+            abrupt=args.flag("abrupt"),
+            most=args.integer("connections", 0) or None,
+            grace_s=self._sandbox.settings.warning_s if reason == "warning" else 0.0,
+        )
         return {"closed": closed}
+
+    async def _rate_limit_app(self, args: Args) -> Json:
+        self._sandbox.events.rate_limited()
+        return {}

@@ -48,7 +48,7 @@ class HttpMode:
         )
         return isinstance(answer, Ack) and (answer.payload or {}).get("challenge") == challenge
 
-    async def send_event(self, body: Json, attempt: Attempt) -> Ack | str:
+    async def send_event(self, body: Json, attempt: Attempt, *, cut: bool = False) -> Ack | str:
         """Posts an event once; only status 200 acknowledges."""
         headers = {}
         if attempt.number:
@@ -56,13 +56,16 @@ class HttpMode:
                 "X-Slack-Retry-Num": str(attempt.number),
                 "X-Slack-Retry-Reason": attempt.reason,
             }
-        return await self._post(self._events_url, json.dumps(body), "application/json", headers)
+        answer = await self._post(self._events_url, json.dumps(body), "application/json", headers)
+        return "connection_failed" if cut else answer
 
-    async def send_interaction(self, kind: str, payload: Json) -> Ack | str:
+    async def send_interaction(self, kind: str, payload: Json, *, cut: bool = False) -> Ack | str:
         """Posts an interaction once, form-encoded as Slack does."""
         fields = payload if kind == "slash_commands" else {"payload": json.dumps(payload)}
         url = self._settings.interactivity_url or self._events_url
         answer = await self._post(url, urlencode(fields), "application/x-www-form-urlencoded", {})
+        if cut:
+            return "connection_failed"
         if kind == "slash_commands" and isinstance(answer, Ack) and answer.payload is None:
             return Ack(payload={"text": answer.text}) if answer.text else answer
         return answer

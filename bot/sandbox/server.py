@@ -73,7 +73,7 @@ def create_app(sandbox: Sandbox) -> web.Application:
 
     async def stop(_: web.Application) -> None:
         sandbox.feed.release()
-        await sandbox.socket_mode.disconnect("warning")
+        await sandbox.socket_mode.stop()
 
     async def close(_: web.Application) -> None:
         await sandbox.close()

@@ -15,6 +15,7 @@ class SandboxSettings:
         stream_life_s: How long after chat.startStream a stream accepts text. Slack: about 300.
         status_life_s: How long an assistant status stays without a message. Slack: 120.
         max_connections: Socket Mode connections of the app. Slack: 10.
+        warning_s: How long a socket lives on after a `disconnect` of reason `warning`. Slack: 10.
         feed_size: Changes that the feed remembers.
         enforce_tiers: Answer 429 to calls above the rate tiers (real time).
         events_url: Deliver events by signed HTTP to this URL instead of Socket Mode.
@@ -27,6 +28,7 @@ class SandboxSettings:
     stream_life_s: float = 300.0
     status_life_s: float = 120.0
     max_connections: int = 10
+    warning_s: float = 10.0
     feed_size: int = 10_000
     enforce_tiers: bool = False
     events_url: str | None = None

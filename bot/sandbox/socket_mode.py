@@ -1,6 +1,7 @@
 """Socket Mode: envelopes over real WebSockets, each to just one of the app's connections."""
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import itertools
@@ -24,14 +25,17 @@ class Connection:
         self.line = line
         self.waiting: dict[str, asyncio.Future[Ack | str]] = {}
 
-    async def request(self, envelope: Json, timeout_s: float) -> Ack | str:
-        """Sends an envelope and waits for its ack."""
+    async def request(self, envelope: Json, timeout_s: float, *, cut: bool) -> Ack | str:
+        """Sends an envelope and waits for its ack, or breaks the line behind it."""
         envelope_id = envelope["envelope_id"]
         answered: asyncio.Future[Ack | str] = asyncio.get_running_loop().create_future()
         self.waiting[envelope_id] = answered
         try:
             async with asyncio.timeout(timeout_s):
                 await self.socket.send_str(json.dumps(envelope))
+                if cut and self.line is not None:
+                    self.line.close()  # what was sent arrives; what comes back does not
+                    return "connection_failed"
                 return await answered
         except TimeoutError:
             return "timeout"
@@ -39,6 +43,11 @@ class Connection:
             return "connection_failed"
         finally:
             self.waiting.pop(envelope_id, None)
+
+    async def say(self, message: Json) -> None:
+        """Sends a message that has no ack; a line that is gone does not matter."""
+        with contextlib.suppress(ConnectionError, RuntimeError):
+            await self.socket.send_str(json.dumps(message))
 
     def receive(self, text: str) -> None:
         """Takes an ack; anything else is ignored as Slack does."""
@@ -71,6 +80,12 @@ class SocketMode:
         self._connections: list[Connection] = []
         self._turn = itertools.count()
         self._open = asyncio.Event()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """The open connections, the oldest first."""
+        return tuple(self._connections)
 
     @property
     def count(self) -> int:
@@ -119,32 +134,57 @@ class SocketMode:
             self._drop(connection)
         return socket
 
-    async def disconnect(self, reason: str, *, abrupt: bool = False) -> int:
-        """Closes every connection and returns how many there were.
+    async def disconnect(
+        self, reason: str, *, abrupt: bool = False, most: int | None = None, grace_s: float = 0.0
+    ) -> int:
+        """Closes connections, the oldest first, and returns how many.
 
         Args:
             reason: Slack's word: `warning`, `refresh_requested`, `too_many_websockets`.
             abrupt: Cut the line without a `disconnect` message or a closing handshake.
+            most: At most so many; None closes all.
+            grace_s: Announce it and close this much later; they carry deliveries until then.
         """
-        connections = list(self._connections)
+        connections = self._connections[:most]
         for connection in connections:
-            self._drop(connection)
             if abrupt:
+                self._drop(connection)
                 if connection.line is not None:
                     connection.line.abort()
-                continue
-            try:
-                await connection.socket.send_str(json.dumps(_disconnect(reason)))
-                await connection.socket.close()
-            except (ConnectionError, RuntimeError):
-                continue  # it went by itself meanwhile
+            elif grace_s > 0:
+                await connection.say(_disconnect(reason))
+                self._close_later(connection, grace_s)
+            else:
+                self._drop(connection)
+                await connection.say(_disconnect(reason))
+                await self._close(connection)
         return len(connections)
+
+    async def _close(self, connection: Connection) -> None:
+        self._drop(connection)
+        with contextlib.suppress(ConnectionError, RuntimeError):  # it may have gone by itself
+            await connection.socket.close()
+
+    def _close_later(self, connection: Connection, delay_s: float) -> None:
+        async def wait() -> None:
+            await asyncio.sleep(delay_s)
+            await self._close(connection)
+
+        task = asyncio.create_task(wait())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def stop(self) -> None:
+        """Closes every connection now, announced ones too."""
+        for task in self._closing:
+            task.cancel()
+        await self.disconnect("refresh_requested")
 
     async def ready(self) -> None:
         """Returns once a connection is open."""
         await self._open.wait()
 
-    async def send_event(self, body: Json, attempt: Attempt) -> Ack | str:
+    async def send_event(self, body: Json, attempt: Attempt, *, cut: bool = False) -> Ack | str:
         """Delivers an event once on one connection."""
         return await self._send(
             {
@@ -154,10 +194,11 @@ class SocketMode:
                 "accepts_response_payload": False,
                 "retry_attempt": attempt.number,
                 "retry_reason": attempt.reason,
-            }
+            },
+            cut=cut,
         )
 
-    async def send_interaction(self, kind: str, payload: Json) -> Ack | str:
+    async def send_interaction(self, kind: str, payload: Json, *, cut: bool = False) -> Ack | str:
         """Delivers an interaction once on one connection."""
         return await self._send(
             {
@@ -165,14 +206,18 @@ class SocketMode:
                 "payload": payload,
                 "type": kind,
                 "accepts_response_payload": True,
-            }
+            },
+            cut=cut,
         )
 
-    async def _send(self, envelope: Json) -> Ack | str:
+    async def _send(self, envelope: Json, *, cut: bool) -> Ack | str:
         if not self._connections:
             return "no_connection"
         connection = self._connections[next(self._turn) % len(self._connections)]
-        return await connection.request(envelope, self._settings.ack_timeout_s)
+        answer = await connection.request(envelope, self._settings.ack_timeout_s, cut=cut)
+        if cut:
+            self._drop(connection)
+        return answer
 
     def _drop(self, connection: Connection) -> None:
         if connection in self._connections:

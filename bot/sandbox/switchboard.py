@@ -15,7 +15,7 @@ class Switchboard(SandboxCalls):
         await self._call("POST", "faults", rule)
 
     async def delivery_faults(self, **counts: int) -> None:
-        """Sets delivery faults: `drop_acks`, `duplicate`, `reorder`."""
+        """Sets delivery faults; see `bot.sandbox.delivery.DeliveryFaults` for the keys."""
         await self._call("POST", "faults/delivery", counts)
 
     async def tiers(self, *, enforce: bool, minute_s: float = 60.0) -> None:
@@ -31,10 +31,27 @@ class Switchboard(SandboxCalls):
         """Ends every fault."""
         await self._call("POST", "faults/clear", {})
 
-    async def disconnect(self, *, abrupt: bool = False) -> int:
-        """Closes the app's sockets; returns how many."""
-        closed: int = (await self._call("POST", "disconnect", {"abrupt": abrupt}))["closed"]
+    async def disconnect(
+        self,
+        *,
+        abrupt: bool = False,
+        reason: str = "refresh_requested",
+        connections: int | None = None,
+    ) -> int:
+        """Closes the app's sockets; returns how many.
+
+        Args:
+            abrupt: Cut the line without a word.
+            reason: What the `disconnect` message says; after `warning` they live on for a while.
+            connections: At most so many, the oldest first; all when None.
+        """
+        body = {"abrupt": abrupt, "reason": reason, "connections": connections}
+        closed: int = (await self._call("POST", "disconnect", body))["closed"]
         return closed
+
+    async def rate_limit_app(self) -> None:
+        """Tells the app that Slack holds events back (`app_rate_limited`)."""
+        await self._call("POST", "faults/app_rate_limited", {})
 
     async def deliveries(self) -> Json:
         """Returns counts of events: pending, acknowledged, redelivered, given up."""

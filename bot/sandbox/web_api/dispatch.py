@@ -114,10 +114,10 @@ def _faulty(request: web.Request, fault: Fault) -> web.StreamResponse:
     if fault.kind == "ratelimited":
         return _ratelimited(fault.retry_after)
     if fault.kind == "server_error":
-        return web.Response(text="upstream connect error", status=500)
+        return web.Response(text="upstream connect error", status=fault.status)
     if fault.kind == "html":
         page = "<!DOCTYPE html><html><body><h1>Server Error</h1></body></html>"
-        return web.Response(text=page, status=500, content_type="text/html")
+        return web.Response(text=page, status=fault.status, content_type="text/html")
     if fault.kind == "cut":
         return _cut(request)
     return _answer({"ok": False, "error": fault.code})
