@@ -1,12 +1,22 @@
 """When to say "I don't know": a small, conservative rule. Pure."""
 
 import re
+from dataclasses import replace
+from datetime import datetime
 
+from feedback.domain.interaction import Interaction, InteractionState
 from feedback.domain.knowledge import SearchResult
+from feedback.prompting import PROMPT_VERSION
 
 ABSTAIN_TEXT = (
     "I don't know this one: our documents don't answer it, and I would rather not guess. "
     "A colleague can help; their reply here will teach me."
+)
+
+PASSED_ON_TEXT = "Of course. I call a colleague into this thread."
+ALONE_TEXT = (
+    "Nobody else can come into our direct conversation. Ask me in a channel where your colleagues "
+    "read along, and I call one of them."
 )
 
 NEAR_SUBJECT = 0.4
@@ -43,3 +53,15 @@ def decide_abstain(found: SearchResult, answer: str, *, grounded: bool | None) -
     if _IGNORANCE.search(answer):
         return True
     return bool(found.hits) and found.signals.probability >= NEAR_SUBJECT and grounded is not True
+
+
+def passed_on(pending: Interaction, *, at: datetime) -> Interaction:
+    """Returns the reply to somebody who asks for a person: no model, no part in an experiment."""
+    alone = pending.channel.startswith("D")
+    return replace(
+        pending,
+        state=InteractionState.ANSWERED,
+        answer=ALONE_TEXT if alone else PASSED_ON_TEXT,
+        prompt_version=PROMPT_VERSION,
+        answered_at=at,
+    )

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from bot.abstain import ABSTAIN_TEXT, decide_abstain
+from bot.abstain import ABSTAIN_TEXT, decide_abstain, passed_on
 from bot.drafts import Audience, Draft, Source, sources_of
 from bot.redacting import ThreadRedactor
 from bot.routing import Turn, TurnRouter
 from bot.slack.payloads import Question, channels_of, moment_of, plain_text
 from feedback.clock import Clock
 from feedback.domain.channel import ChannelSettings
+from feedback.domain.handoff import wants_person
 from feedback.domain.interaction import Arm, Interaction, InteractionState, Retrieved
 from feedback.domain.knowledge import SearchResult
 from feedback.domain.rollout import AdapterRef
@@ -185,6 +186,8 @@ class Answering:
         """
         started = time.perf_counter()
         pending = prepared.interaction
+        if wants_person(pending.question):
+            return Answered(interaction=passed_on(pending, at=self._clock.now()))
         turn = await self._router.turn(prepared.thread, pending.asker, at=pending.asked_at)
         draft = draft or Draft()
         draft.turn = turn

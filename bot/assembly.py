@@ -7,6 +7,7 @@ import aiohttp
 
 from bot.answering import Answering, AnswerSettings, Generators, Guard, Knowledge
 from bot.correcting import CorrectionDesk
+from bot.handing_off import HandoffDesk
 from bot.operating import OperatorDesk
 from bot.redacting import ThreadRedactor
 from bot.reviewing import ReviewDesk
@@ -75,6 +76,13 @@ class WorkspaceBuilder:
             reviews=ReviewDesk(
                 store, clock, redactor, second_share=self.settings.review.second_share
             ),
+            handoffs=HandoffDesk(
+                store,
+                clock,
+                redactor,
+                on_call=lambda: directory.handoff_group,
+                effects_owed=self.effects_owed,
+            ),
             home=HomePages(store, api, label_gate=self.settings.retrain.label_gate),
             operators=self._operators(api),
             effects_owed=self.effects_owed,
@@ -111,6 +119,7 @@ class WorkspaceBuilder:
             WhyPolicy.of(self.settings),
             channel=slack.operators_channel,
             home_team=slack.operators_team,
+            many_workspaces=bool(slack.client_id),
         )
         return OperatorCommands(
             outside.store, outside.clock, api, desk, effects_owed=self.effects_owed
@@ -131,10 +140,8 @@ class WorkspaceBuilder:
             api,
             self._answering(redactor),
             installation.identity,
-            ChannelManners(
-                stream_channels=settings.bot.stream_channels,
-                handoff=lambda: directory.handoff_group,
-            ),
+            ChannelManners(stream_channels=settings.bot.stream_channels),
+            listening.handoffs,
             lease_s=settings.bot.lease_s,
         )
         return EventHandler(

@@ -8,14 +8,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from bot.correcting import CARD, THREAD_CORRECTION
+from bot.handing_off import HANDOFF
 from bot.slack.api import SlackApi
 from bot.slack.errors import SlackRefusedError, TokenRefusedError
 from bot.slack.views.blocks import ANSWER_CHARS, clip, escape
+from bot.slack.views.handoffs import handoff_blocks, handoff_text
 from bot.slack.views.reviews import card_blocks, card_text
 from bot.slack.workspaces import Workspace, WorkspaceAwayError, Workspaces
 from bot.worker import PostponedError, backoff_s
 from feedback.domain.delivery import OutboxRow
-from feedback.errors import InvalidInputError, PermanentError, RetryableError
+from feedback.errors import InvalidInputError, PermanentError, RetryableError, UnavailableError
 from feedback.store.unit_of_work import Store
 
 _log = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ class Notices:
             SLACK_MESSAGE: self._message,
             CARD: self._card,
             THREAD_CORRECTION: self._thread_correction,
+            HANDOFF: self._handoff,
         }
 
     def wake(self) -> None:
@@ -171,6 +174,23 @@ class Notices:
         text = f"Corrected by <@{correction.author}>:\n{escape(correction.text)}"
         text = clip(text, ANSWER_CHARS)
         await self._once(workspace.api, row, channel, text, thread_ts=root)
+
+    async def _handoff(self, workspace: Workspace, row: OutboxRow) -> None:
+        async with self._store.begin() as tx:
+            handoff = await tx.handoffs.get(row.payload["handoff_id"], team=row.payload["team"])
+        text, blocks = handoff_text(handoff), handoff_blocks(handoff)
+        if handoff.message_ts is not None:
+            await workspace.api.update(handoff.channel, handoff.message_ts, text, blocks=blocks)
+            return
+        if row.payload["version"] > 1:
+            # Another worker posts it right now; two would call people twice.
+            raise UnavailableError(f"hand-off {handoff.id} is not posted yet", retry_after=1.0)
+        root = handoff.thread_key.rpartition(":")[2]
+        ts = await self._once(
+            workspace.api, row, handoff.channel, text, blocks=blocks, thread_ts=root
+        )
+        async with self._store.begin() as tx:
+            await tx.handoffs.set_message(handoff.id, ts)
 
     async def _once(
         self,

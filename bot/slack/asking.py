@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bot.answering import Answered, Answering, ChannelSilentError, Prepared
 from bot.courtesy import is_courtesy
 from bot.drafts import Draft, Source
+from bot.handing_off import HandoffDesk
 from bot.interrupting import InterruptedAnswerError, Interruptions, Why
 from bot.slack.errors import SlackRefusedError
 from bot.slack.manner import ChannelManners, Manner
@@ -54,6 +55,7 @@ class AskingParts:
     status: StatusBoard
     interruptions: Interruptions
     manners: ChannelManners
+    handoffs: HandoffDesk
     bot: Identity
     tell: TellPrivately
     remark: Remark
@@ -261,6 +263,7 @@ class Asking:
     async def _deliver(self, row: InboxRow, answered: Answered, *, ts: str) -> bool:
         async with self._store.begin() as tx:
             await tx.conversations.mark_posted(answered.interaction.id, ts, at=self._clock.now())
+            await self._parts.handoffs.after(tx, answered.interaction)
             return await tx.inbox.complete(row)
 
     async def _undeliverable(
@@ -299,6 +302,8 @@ class Asking:
         if question.ts == question.thread_ts:
             return False
         async with self._store.begin() as tx:
+            if await tx.handoffs.held(question.thread_key):
+                return False  # a colleague takes care of it
             if not question.names_others and await tx.turns.follows_up(
                 question.thread_key, question.user, question.ts
             ):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.answering import Answering
+from bot.handing_off import HandoffDesk
 from bot.interrupting import Interruptions
 from bot.slack.agent_events import ContextChanged, SessionStopped
 from bot.slack.api import SlackApi
@@ -37,16 +38,19 @@ class Conversation:
     asking: Asking
     changes: QuestionChanges
     pane: AgentPane
+    handoffs: HandoffDesk
     look: Callable[[], None]
 
     async def handle(self, row: InboxRow, event: Talk) -> bool:
         """Works on an event; True when the inbox row was closed on the way."""
         match event:
             case Question():
+                await self.handoffs.heard(event)
                 return await self.asking.handle(row, event)
             case EditedMessage():
                 return await self.changes.edited(row, event)
             case DeletedMessage():
+                await self.handoffs.taken_back(event.team, event.channel, event.ts)
                 await self.changes.deleted(event)
             case HomeOpened():
                 await self.pane.opened(event)
@@ -64,6 +68,7 @@ def make_conversation(
     answering: Answering,
     bot: Identity,
     manners: ChannelManners,
+    handoffs: HandoffDesk,
     *,
     lease_s: float,
 ) -> Conversation:
@@ -76,6 +81,7 @@ def make_conversation(
         answering: Makes answers.
         bot: Who the bot is.
         manners: How answers appear where.
+        handoffs: Calls people into threads.
         lease_s: Seconds that a question stays a worker's own.
     """
     interruptions = Interruptions(store)
@@ -99,6 +105,7 @@ def make_conversation(
             status=status,
             interruptions=interruptions,
             manners=manners,
+            handoffs=handoffs,
             bot=bot,
             tell=tell,
             remark=remark,
@@ -109,5 +116,6 @@ def make_conversation(
         asking=asking,
         changes=QuestionChanges(store, api, answering, asking, interruptions, bot),
         pane=AgentPane(store, clock, api, status, interruptions),
+        handoffs=handoffs,
         look=interruptions.look,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.correcting import Proposal
+from bot.handing_off import Press
 from bot.reviewing import Click
 from bot.slack.payloads import team_of
 from bot.slack.views.corrections import POST_OPTION
@@ -157,6 +158,20 @@ def edit_of(delivered: Delivered) -> tuple[Click, str]:
         InvalidInputError: When the form is not one of ours.
     """
     return _click(delivered, _private(delivered)), _text(delivered, "answer")
+
+
+def press_of(delivered: Delivered) -> Press:
+    """Returns a click on a button of a hand-off.
+
+    Raises:
+        InvalidInputError: When the value is not one of ours.
+    """
+    return Press(
+        team=delivered.team,
+        user=delivered.user,
+        handoff_id=_id(_value(delivered), "h"),
+        delivery_id=delivered.delivery_id,
+    )
 
 
 def decision_of(delivered: Delivered) -> tuple[Click, Decision, str]:

@@ -1,6 +1,5 @@
 """How answers appear in one channel."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.slack.payloads import Question
@@ -14,12 +13,10 @@ class Manner:
     Attributes:
         streaming: People watch the answer being written.
         feedback: The answer carries the thumbs.
-        handoff: Id of the user group, or of the person, to call when the bot does not know.
     """
 
     streaming: bool = False
     feedback: bool = True
-    handoff: str | None = None
 
 
 class ChannelManners:
@@ -27,20 +24,14 @@ class ChannelManners:
 
     Args:
         stream_channels: Stream outside direct messages too: there only the asker sees live text.
-        handoff: Returns the id of the user group to call when the bot does not know.
     """
 
-    def __init__(self, *, stream_channels: bool, handoff: Callable[[], str | None]) -> None:
+    def __init__(self, *, stream_channels: bool) -> None:
         self._stream_channels = stream_channels
-        self._handoff = handoff
 
     def of(self, question: Question, settings: ChannelSettings) -> Manner:
         """Returns how the answer to a question appears."""
         streaming = question.direct or self._stream_channels
         if settings.streaming is not Streaming.DEFAULT:
             streaming = settings.streaming is Streaming.ON
-        return Manner(
-            streaming=streaming,
-            feedback=settings.buttons,
-            handoff=settings.on_call or self._handoff(),
-        )
+        return Manner(streaming=streaming, feedback=settings.buttons)

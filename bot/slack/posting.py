@@ -44,7 +44,6 @@ class _Part:
     sources: Sequence[Source]
     last: bool
     thumbs: bool
-    handoff: str | None
 
     @property
     def root(self) -> str:
@@ -60,7 +59,6 @@ class _Part:
             self.sources,
             buttons=self.last,
             thumbs=self.thumbs,
-            handoff=self.handoff,
         )
 
     def blocks(self) -> list[Block]:
@@ -70,7 +68,6 @@ class _Part:
             self.sources,
             buttons=self.last,
             thumbs=self.thumbs,
-            handoff=self.handoff,
         )
 
 
@@ -230,7 +227,6 @@ class Poster:
 def _parts(answered: Answered, manner: Manner) -> list[_Part]:
     interaction = answered.interaction
     texts = answer_parts(interaction.answer or "")
-    handoff = manner.handoff if interaction.abstained else None
     return [
         _Part(
             interaction=interaction,
@@ -239,7 +235,6 @@ def _parts(answered: Answered, manner: Manner) -> list[_Part]:
             sources=answered.sources if number == len(texts) - 1 else (),
             last=number == len(texts) - 1,
             thumbs=manner.feedback,
-            handoff=handoff if number == len(texts) - 1 else None,
         )
         for number, text in enumerate(texts)
     ]

@@ -67,7 +67,7 @@ class SqlHandoffs:
         *,
         user: str,
         ts: str,
-        correction_id: str,
+        correction_id: str | None,
         at: datetime,
     ) -> bool:
         """Records a colleague's reply; False when another one came first."""

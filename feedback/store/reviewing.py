@@ -14,7 +14,7 @@ from feedback.domain.correction import (
 from feedback.domain.reviewing import FIRST, SECOND
 from feedback.store.corrections import current_corrections, to_correction
 from feedback.store.imports import IMPORT_TEAM
-from feedback.store.tables.feedback import corrections, reviews
+from feedback.store.tables.feedback import correction_versions, corrections, reviews
 
 
 class SqlReviewing:
@@ -37,7 +37,7 @@ class SqlReviewing:
         theirs = corrections.c.claimed_by == reviewer
         free = and_(
             corrections.c.claimed_by.is_(None),
-            not_(reviewer == any_(corrections.c.skipped_by)),
+            not_(literal(reviewer) == any_(corrections.c.skipped_by)),
             corrections.c.author != reviewer,
         )
         states = [CorrectionState.PROPOSED, CorrectionState.CLAIMED]
@@ -80,6 +80,30 @@ class SqlReviewing:
             elif reviewer == other:
                 found.append((Decision(another), Decision(decision)))
         return found
+
+    async def withdraw(self, correction_id: str) -> bool:
+        """Erases a correction whose words were deleted in Slack; False when it is gone already."""
+        result = await self._connection.execute(
+            update(corrections)
+            .where(
+                corrections.c.id == correction_id,
+                corrections.c.state != CorrectionState.WITHDRAWN,
+            )
+            .values(
+                state=CorrectionState.WITHDRAWN,
+                question="",
+                bot_answer="",
+                passages=[],
+                tags=[],
+                row_version=corrections.c.row_version + 1,
+            )
+        )
+        await self._connection.execute(
+            update(correction_versions)
+            .where(correction_versions.c.correction_id == correction_id)
+            .values(text="")
+        )
+        return result.rowcount == 1
 
     async def imported(self) -> int:
         """Returns how many imported candidates no team has adopted."""

@@ -10,6 +10,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.context.async_context import AsyncBoltContext
 
 from bot.correcting import CorrectionDesk
+from bot.handing_off import HandoffDesk
 from bot.reviewing import ReviewDesk
 from bot.slack.api import SlackApi
 from bot.slack.forms import Delivered
@@ -93,6 +94,7 @@ class ListenerParts:
     voting: VotingDesk
     corrections: CorrectionDesk
     reviews: ReviewDesk
+    handoffs: HandoffDesk
     operators: OperatorCommands
     home: HomePages
     effects_owed: Callable[[], None]

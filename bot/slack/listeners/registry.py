@@ -4,6 +4,7 @@ from bot.slack.listeners.answers import AnswerListeners
 from bot.slack.listeners.asking import AskingListeners
 from bot.slack.listeners.base import Heard, ListenerParts
 from bot.slack.listeners.corrections import CorrectionListeners
+from bot.slack.listeners.handoffs import HandoffListeners
 from bot.slack.listeners.operating import OperatorListeners
 from bot.slack.listeners.reviews import ReviewListeners
 
@@ -15,5 +16,6 @@ def everything_heard(parts: ListenerParts) -> Heard:
         | AskingListeners(parts).heard()
         | CorrectionListeners(parts).heard()
         | ReviewListeners(parts).heard()
+        | HandoffListeners(parts).heard()
         | OperatorListeners(parts).heard()
     )

@@ -11,12 +11,12 @@ from bot.slack.views.blocks import (
     compact,
     context,
     escape,
-    markdown,
     modal,
     plain,
     radio,
     text_input,
 )
+from bot.slack.views.handoffs import HANDOFF_ACTION
 from feedback.domain.interaction import TONE_REASONS, Reason
 
 VOTE_ACTION = "answer_feedback"
@@ -44,7 +44,6 @@ def answer_blocks(
     *,
     buttons: bool = True,
     thumbs: bool = True,
-    handoff: str | None = None,
 ) -> list[Block]:
     """Returns one answer as people see it.
 
@@ -54,11 +53,10 @@ def answer_blocks(
         sources: Documents to name.
         buttons: Whether people may vote and correct here.
         thumbs: False leaves the thumbs out; the channel does not want them.
-        handoff: Id of the user group or person to call, because the bot does not know.
     """
     return [
         {"type": "markdown", "text": escape(text)},
-        *tail_blocks(interaction_id, sources, buttons=buttons, thumbs=thumbs, handoff=handoff),
+        *tail_blocks(interaction_id, sources, buttons=buttons, thumbs=thumbs),
     ]
 
 
@@ -68,22 +66,22 @@ def tail_blocks(
     *,
     buttons: bool = True,
     thumbs: bool = True,
-    handoff: str | None = None,
 ) -> list[Block]:
     """Returns what stands below the text of an answer."""
     blocks = []
     if sources:
         links = [_link(source) for source in sources]
         blocks.append(context("Sources: " + " \N{MIDDLE DOT} ".join(links)))
-    if handoff:
-        blocks.append(markdown(_call(handoff)))
     if buttons and thumbs:
         blocks.append(_vote_buttons(interaction_id))
     if buttons:
         blocks.append(
             {
                 "type": "actions",
-                "elements": [button("Correct", CORRECT_ACTION, {"i": interaction_id})],
+                "elements": [
+                    button("Correct", CORRECT_ACTION, {"i": interaction_id}),
+                    button("Talk to a person", HANDOFF_ACTION, {"i": interaction_id}),
+                ],
             }
         )
     return blocks
@@ -112,12 +110,6 @@ def apology(incident: str) -> str:
         "Sorry, I could not answer this just now. Please ask again later, "
         f"or mention incident {incident} to an operator."
     )
-
-
-def _call(handoff: str) -> str:
-    if handoff.startswith(("U", "W")):
-        return f"<@{handoff}> Can you help?"
-    return f"<!subteam^{handoff}> Can one of you help?"
 
 
 def _vote_buttons(interaction_id: str) -> Block:

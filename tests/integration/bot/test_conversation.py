@@ -188,7 +188,10 @@ async def test_home_shows_own_questions_and_the_queue_to_reviewers(workplace: Wo
 async def test_what_nobody_knows_is_handed_to_a_person(workplace: Workplace) -> None:
     answer = await workplace.ask("What is near to our subject?")
     assert "I don't know" in answer.text
-    assert "<!subteam^S0ONCALL02>" in str(answer.blocks)
+    called = await workplace.people.wait_for_reply(
+        channel=SUPPORT, thread_ts=str(answer.thread_ts), after_ts=answer.ts
+    )
+    assert "<!subteam^S0ONCALL02>" in called.text
     interaction = await workplace.interaction(answer)
     assert interaction.abstained
     assert interaction.retrieved, "what was found is kept for mining"
