@@ -136,6 +136,19 @@ async def test_a_stop_that_another_process_heard_is_obeyed(desk: Desk) -> None:
     assert desk.session(asked) == "active"
 
 
+async def test_two_processes_stop_each_others_answers(desk: Desk, make_bot: MakeBot) -> None:
+    # Slack tells either of them of a stop, and either may hold the answer.
+    async with make_bot(desk.model, Library()):
+        for _ in range(4):
+            asked = await desk.ask()
+            await desk.streamed(asked)
+            await desk.people.stop_session(user=AMIRA, channel=asked.channel, thread_ts=asked.ts)
+            await desk.state(asked, InteractionState.STOPPED)
+            assert desk.model.listening == 0
+            assert desk.session(asked) == "active"
+            desk.model.reached.clear()
+
+
 async def test_what_was_stopped_is_not_answered_by_a_later_try(
     sandbox: RunningSandbox, store: Store, make_bot: MakeBot
 ) -> None:
