@@ -98,6 +98,7 @@ class CorrectionDesk:
                 reasons=tuple(proposal.reasons),
                 tags=await self._tags(proposal),
                 queued_for=await queued_for(tx, interaction, personal=bool(findings)),
+                taught_from=proposal.taught_from,
                 post_in_thread=proposal.post_in_thread,
             )
             await tx.corrections.add(correction)

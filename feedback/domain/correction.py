@@ -78,6 +78,7 @@ class Correction:
         tags: Short labels that its author gave it.
         queued_for: Why reviewers should look at it; empty when somebody simply proposed it.
         skipped_by: Reviewers who left it to the others.
+        taught_from: Who wrote the reply that the text was taken from; None: the author did.
         row_version: Rises with every change; a click made on an older one is stale.
     """
 
@@ -98,6 +99,7 @@ class Correction:
     tags: tuple[str, ...] = ()
     queued_for: tuple[QueueReason, ...] = ()
     skipped_by: tuple[str, ...] = ()
+    taught_from: str | None = None
     state: CorrectionState = CorrectionState.DRAFT
     version: int = 1
     row_version: int = 1

@@ -52,7 +52,7 @@ _CORRECTED = text(
     select c.id from corrections c
     join correction_versions cv on cv.correction_id = c.id and cv.version = c.version
     where c.interaction_id = any(:asked)
-       or (c.team = any(:teams) and (c.author = :user or cv.editor = :user))
+       or (c.team = any(:teams) and :user in (c.author, cv.editor, c.taught_from))
     for update of c
     """
 )
@@ -195,6 +195,9 @@ _ALIASES = (
     """,
     """
     update corrections set author = :alias where team = any(:teams) and author = :user
+    """,
+    """
+    update corrections set taught_from = :alias where team = any(:teams) and taught_from = :user
     """,
     """
     update corrections set claimed_by = null, row_version = row_version + 1,

@@ -60,6 +60,7 @@ _STEPS = (
     ),
     ("on call", "update handoffs set on_call = '' where team = :team"),
     ("skips", "update corrections set skipped_by = '{}' where team = :team"),
+    ("skipped reviews", "update corrections set skipped_by = '{}' where team = :team"),
     ("placeholders", "update threads set placeholders = '{}' where team = :team"),
 )
 
@@ -82,6 +83,7 @@ _PEOPLE = (
     ("assignments", "user_id", "split_part(thread_key, ':', 1) = :team"),
     ("corrections", "author", "team = :team"),
     ("corrections", "claimed_by", "team = :team"),
+    ("corrections", "taught_from", "team = :team"),
     ("handoffs", "asker", "team = :team"),
     ("handoffs", "taken_by", "team = :team"),
     ("handoffs", "answered_by", "team = :team"),

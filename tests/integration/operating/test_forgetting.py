@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -48,7 +49,7 @@ async def test_no_trace_of_the_text_is_left(store: Store) -> None:
     assert set(await found(store, ZOE)) == {"people.user_id"}
     assert set(await found(store, "Zoe Quill")) == set()
     assert report.erased["questions"] == 1
-    assert report.erased["corrections"] == 2
+    assert report.erased["corrections"] == 3
     assert [(d.id, d.rows, d.train_rows) for d in report.datasets] == [("d-new", 2, 1)]
     assert [(a.id, a.state) for a in report.adapters] == [("new", "published")]
 
@@ -258,6 +259,7 @@ def correction(number: str, interaction: str, author: str, word: str) -> Correct
         created_at=NOW,
         redaction_version="1",
         passages=(f"All about the {word}",),
+        tags=(word,),
         state=CorrectionState.APPROVED,
     )
 
@@ -287,6 +289,9 @@ async def _corrected(tx: Transaction) -> None:
             {"version": version, "text": f"v{version} {word}", "editor": editor, "at": NOW},
         )
     await tx.connection.execute(text("update corrections set version = 3 where id = 'c-ben'"))
+    # Ben taught what Zoe had replied.
+    taught = correction("c-taught", "i-ben", BEN, MARK)
+    await tx.corrections.add(replace(taught, taught_from=ZOE))
     for reviewer, note in ((ZOE, MARK), (BEN, KEPT)):
         await tx.connection.execute(
             text(
