@@ -10,8 +10,9 @@ from urllib.parse import urlparse
 
 import httpx
 
+from bot.configuring import require_consistent
 from deploy.wiring import open_store, style_dir
-from feedback.errors import UnderstudyError
+from feedback.errors import ConfigurationError, UnderstudyError
 from feedback.settings import PACKAGED_BASE, Settings, load_settings
 from feedback.store.cycles import SCHEDULER_LOOKED_AT
 from feedback.tone import StyleGuide
@@ -115,23 +116,28 @@ def _training_stack(_: Settings) -> Finding:
 
 
 def _slack(settings: Settings) -> Finding:
-    bot, app = settings.slack.bot_token, settings.slack.app_token
-    if bot is None:
+    slack = settings.slack
+    bot, app = slack.bot_token, slack.app_token
+    if bot is None and not slack.client_id:
         return Finding(
             name="Slack", well=True, found="no tokens: `understudy up` starts the sandbox"
         )
-    wrong = []
-    if not bot.get_secret_value().startswith("xoxb-"):
+    wrong: list[str] = []
+    try:
+        require_consistent(slack)
+    except ConfigurationError as exc:
+        wrong += exc.problems
+    if bot is not None and not bot.get_secret_value().startswith("xoxb-"):
         wrong.append("SLACK_BOT_TOKEN is no bot token (xoxb-...)")
-    if app is None or not app.get_secret_value().startswith("xapp-"):
+    if app is not None and not app.get_secret_value().startswith("xapp-"):
         wrong.append("SLACK_APP_TOKEN is no app-level token (xapp-...)")
-    if not wrong:
-        wrong = _ask_slack(settings.slack.api_url, bot.get_secret_value())
+    if not wrong and bot is not None:
+        wrong += _ask_slack(slack.api_url, bot.get_secret_value())
     return Finding(
         name="Slack",
         well=not wrong,
-        found="; ".join(wrong) or "the token is accepted",
-        remedy="copy both tokens from the app's settings page (deploy/slack-manifest.yaml)",
+        found="; ".join(wrong) or ("the token is accepted" if bot else "installations by OAuth"),
+        remedy="copy the values from the app's settings page (deploy/slack-manifest.yaml)",
     )
 
 
@@ -150,7 +156,7 @@ def _pseudonym_key(settings: Settings) -> Finding:
     changed = settings.privacy.pseudonym_key != default
     return Finding(
         name="pseudonym key",
-        well=changed or settings.slack.bot_token is None,
+        well=changed or (settings.slack.bot_token is None and not settings.slack.client_id),
         found="set" if changed else "the published default",
         remedy="set UNDERSTUDY_PRIVACY__PSEUDONYM_KEY to a secret of your own before real data",
     )

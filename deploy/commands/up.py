@@ -23,7 +23,8 @@ def up(
 ) -> None:
     """Start database, model server, bot, scheduler, web page, and a sandbox workspace.
 
-    With SLACK_BOT_TOKEN and SLACK_APP_TOKEN set the bot joins that workspace instead.
+    With SLACK_BOT_TOKEN set the bot joins that workspace instead; with SLACK_CLIENT_ID, those that
+    install it by OAuth.
     """
     asyncio.run(_run(load_settings(), documents))
 
@@ -48,6 +49,9 @@ def _announce(stack: LocalStack, settings: Settings, source: str, chunks: int) -
     print(f"documents:  {source} ({chunks} chunks embedded now)")
     if stack.sandbox_url is not None:
         print(f"workspace:  {stack.sandbox_url}   ask @Understudy in #support, or in a DM")
+    elif settings.slack.client_id:
+        slack = settings.slack
+        print(f"workspaces: install at http://{slack.http_host}:{slack.http_port}/slack/install")
     else:
         print("workspace:  the one of SLACK_BOT_TOKEN")
     print(f"dashboard:  {stack.web_url}")

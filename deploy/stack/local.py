@@ -87,7 +87,7 @@ async def local_stack(
     Raises:
         ConfigurationError: When a port is taken or a part cannot start.
     """
-    sandboxed = settings.slack.bot_token is None
+    sandboxed = settings.slack.bot_token is None and not settings.slack.client_id
     _require_free_ports(settings, sandboxed=sandboxed)
     clock = make_clock(settings)
     async with AsyncExitStack() as stack:

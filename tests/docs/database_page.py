@@ -21,6 +21,11 @@ ABOUT = {
     "keeps its identity and loses its payload.",
     "outbox": "Side effects owed to Slack: written with the state that causes them, performed at "
     "least once, recognised by `key`.",
+    "workspaces": "Where the bot is or was installed, without tokens. `generation` counts the "
+    "installations.",
+    "slack_bots": "slack_sdk's table of bot tokens, encrypted; its moments are UTC without a zone.",
+    "slack_installations": "slack_sdk's table of who installed the app; tokens encrypted.",
+    "slack_oauth_states": "Installations in progress; each state can be used once.",
     "people": "Members of the workspace: names for redaction, role, consent.",
     "channels": "Settings of channels, by id: answering, thumbs, streaming, on call, review.",
     "threads": "Conversations. `placeholders` holds keyed digests and numbers, never the values.",
