@@ -194,6 +194,10 @@ class SandboxClient(Switchboard):
             await self._call("POST", "commands", {**body, "wait_view_s": wait_view_s})
         )
 
+    async def set_group(self, *, group: str, users: list[str]) -> None:
+        """Replaces the members of a user group, named by id or handle."""
+        await self._call("POST", "groups", {"group": group, "users": users})
+
     async def stop_session(self, *, user: str, channel: str, thread_ts: str) -> list[str]:
         """Presses Stop while the app answers; returns the ended streams."""
         body = {"user": user, "channel": channel, "thread_ts": thread_ts}

@@ -10,6 +10,7 @@ from bot.sandbox.events import Events
 from bot.sandbox.faults import Faults
 from bot.sandbox.feed import Feed
 from bot.sandbox.http_mode import HttpMode
+from bot.sandbox.installation import Installation
 from bot.sandbox.interactivity import Interactivity
 from bot.sandbox.journal import Journal
 from bot.sandbox.jsontypes import Json
@@ -99,7 +100,10 @@ class Sandbox:
             settings=settings,
             transport=self.http_mode or self.socket_mode,
         )
-        self.events = Events(self.state, self.delivery.publish)
+        self.installation = Installation(
+            self.journal, first_token=space.bot_token, token_life_s=settings.token_life_s
+        )
+        self.events = Events(self.state, self.delivery.publish, lambda: self.installation.installed)
         self.messages = Messages(self.state, self.events, self.feed)
         self.interactivity = Interactivity(
             state=self.state,
@@ -107,6 +111,7 @@ class Sandbox:
             messages=self.messages,
             delivery=self.delivery,
             settings=settings,
+            installed=lambda: self.installation.installed,
         )
 
     def wall_clock(self) -> float:
@@ -127,7 +132,21 @@ class Sandbox:
         self.presence = Presence(life_s=self.settings.status_life_s)
         self.interactivity.response_urls.clear()
         self.state.reset(workspace)
+        self.installation.reset(self.state.workspace.bot_token)
         self.feed.append("reset")
+
+    def revoke_tokens(self) -> None:
+        """Ends the app's tokens and tells it."""
+        self.installation.end("token_revoked")
+        self.events.tokens_revoked()
+        self.feed.append("installation", installed=False)
+
+    def uninstall(self) -> None:
+        """Takes the app out of the workspace and tells it, in Slack's two events."""
+        self.installation.end("account_inactive")
+        self.events.tokens_revoked()
+        self.events.uninstalled()
+        self.feed.append("installation", installed=False)
 
     async def close(self) -> None:
         """Stops delivering and releases the state directory."""

@@ -15,13 +15,20 @@ _CHANNEL_TYPE_LETTER = {"channel": "C", "group": "G", "im": "D"}
 class Events:
     """Builds `event_callback` bodies and hands them to `deliver`."""
 
-    def __init__(self, state: State, deliver: Callable[[Json], None]) -> None:
+    def __init__(
+        self, state: State, deliver: Callable[[Json], None], installed: Callable[[], bool]
+    ) -> None:
         self._state = state
+        self._installed = installed
         self._deliver = deliver
         self._looking_at: dict[str, list[Json]] = {}
 
     def publish(self, event: Json) -> None:
-        """Wraps an inner event and queues it."""
+        """Wraps an inner event and queues it, when the app is installed to hear it."""
+        if self._installed():
+            self._queue(event)
+
+    def _queue(self, event: Json) -> None:
         space = self._state.workspace
         self._deliver(
             {
@@ -179,6 +186,34 @@ class Events:
                 "event_ts": self._state.next_ts(),
             }
         )
+
+    def group_changed(self, group: Json, before: Json) -> None:
+        """The members of a user group changed."""
+        added = [user for user in group["users"] if user not in before["users"]]
+        removed = [user for user in before["users"] if user not in group["users"]]
+        self.publish(
+            {
+                "type": "subteam_members_changed",
+                "subteam_id": group["id"],
+                "team_id": self._state.workspace.team_id,
+                "date_previous_update": before.get("date_update", 0),
+                "date_update": group["date_update"],
+                "added_users": added,
+                "added_users_count": str(len(added)),
+                "removed_users": removed,
+                "removed_users_count": str(len(removed)),
+                "event_ts": self._state.next_ts(),
+            }
+        )
+
+    def tokens_revoked(self) -> None:
+        """The app's bot token was revoked; told although the app is not installed any more."""
+        tokens = {"oauth": [], "bot": [self._state.workspace.bot_user_id]}
+        self._queue({"type": "tokens_revoked", "tokens": tokens})
+
+    def uninstalled(self) -> None:
+        """The app was taken out of the workspace."""
+        self._queue({"type": "app_uninstalled"})
 
     def rate_limited(self) -> None:
         """Slack holds back further events of this minute; the body has no inner event."""

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bot.sandbox.blocks import check_message_blocks
@@ -44,6 +45,7 @@ class Interactivity:
     messages: Messages
     delivery: Delivery
     settings: SandboxSettings
+    installed: Callable[[], bool]
     base_url: str = ""
     response_urls: dict[str, ResponseUrl] = field(default_factory=dict)
     triggers: Triggers = field(init=False)
@@ -93,7 +95,7 @@ class Interactivity:
         }
         if ephemeral is not None:
             del payload["message"]
-        return await self.delivery.interact("interactive", payload), trigger
+        return await self._send("interactive", payload), trigger
 
     async def act_in_view(
         self, *, user: str, view: Json, find: Json, value: JsonValue, values: Json
@@ -113,7 +115,7 @@ class Interactivity:
             "view": self.views.present(view) | {"state": state},
             "actions": [self._action(block, element, value)],
         }
-        return await self.delivery.interact("interactive", payload), trigger
+        return await self._send("interactive", payload), trigger
 
     async def submit(self, *, user: str, view: Json, values: Json) -> Json:
         """A person submits a modal; returns the outcome.
@@ -132,7 +134,7 @@ class Interactivity:
             "view": self.views.present(view) | {"state": state},
             "response_urls": [],
         }
-        answer = await self.delivery.interact("interactive", payload)
+        answer = await self._send("interactive", payload)
         if not isinstance(answer, Ack):
             return {"outcome": "failed", "reason": answer, "view": self.views.present(view)}
         return self._follow(user, view, answer.payload or {})
@@ -173,7 +175,7 @@ class Interactivity:
             "view": self.views.present(view),
             "is_cleared": cleared,
         }
-        await self.delivery.interact("interactive", payload)
+        await self._send("interactive", payload)
 
     async def message_shortcut(
         self, *, user: str, channel: Channel, ts: str, callback_id: str
@@ -190,7 +192,7 @@ class Interactivity:
             "message": self.state.present(channel, message),
             "response_url": self._response_url(channel, user, message),
         }
-        return await self.delivery.interact("interactive", payload), trigger
+        return await self._send("interactive", payload), trigger
 
     async def slash_command(
         self, *, user: str, channel: Channel, command: str, text: str
@@ -219,7 +221,7 @@ class Interactivity:
             "response_url": self._response_url(channel, user, None),
             "trigger_id": trigger_id,
         }
-        return await self.delivery.interact("slash_commands", payload), trigger
+        return await self._send("slash_commands", payload), trigger
 
     def respond(self, key: str, body: Json) -> str | None:
         """The app answers through a response_url; returns Slack's complaint, if any."""
@@ -275,6 +277,11 @@ class Interactivity:
             self.messages.post(channel, draft)
         else:
             self.messages.post_ephemeral(channel, draft, reader=user)
+
+    async def _send(self, kind: str, payload: Json) -> Ack | str:
+        if not self.installed():
+            return "app_not_installed"
+        return await self.delivery.interact(kind, payload)
 
     def _common(self, kind: str, user: str, trigger_id: str | None) -> Json:
         space = self.state.workspace

@@ -42,6 +42,7 @@ def overview(sandbox: Sandbox, user: str | None) -> Json:
         "now": state.now_s(),
         "team": {"id": space.team_id, "name": space.team_name},
         "app": {"id": space.app_id, "name": space.app_name, "user": space.bot_user_id},
+        "installed": sandbox.installation.installed,
         "connected": sandbox.socket_mode.count > 0 or sandbox.http_mode is not None,
         "users": list(state.users.values()),
         "groups": list(state.groups.values()),

@@ -17,9 +17,11 @@ from bot.sandbox.actor_api import ActorApi
 from bot.sandbox.agent_api import AgentApi
 from bot.sandbox.core import Sandbox
 from bot.sandbox.faults_api import FaultsApi
+from bot.sandbox.install_page import InstallPage
 from bot.sandbox.settings import SandboxSettings
 from bot.sandbox.web_api.dispatch import WebApi
 from bot.sandbox.workspace import Workspace, default_workspace
+from bot.sandbox.workspace_api import WorkspaceApi
 from feedback.clock import Clock, SystemClock
 from feedback.errors import ConfigurationError
 
@@ -64,6 +66,8 @@ def create_app(sandbox: Sandbox) -> web.Application:
         web.get("/healthz", _healthz),
         *actors.routes(),
         *AgentApi(sandbox, actors).routes(),
+        *WorkspaceApi(sandbox, actors).routes(),
+        *InstallPage(sandbox).routes(),
         *FaultsApi(sandbox, actors).routes(),
         *page.routes(),
     ])  # fmt: skip

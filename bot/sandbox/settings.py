@@ -18,6 +18,8 @@ class SandboxSettings:
         warning_s: How long a socket lives on after a `disconnect` of reason `warning`. Slack: 10.
         feed_size: Changes that the feed remembers.
         enforce_tiers: Answer 429 to calls above the rate tiers (real time).
+        token_life_s: Tokens made by OAuth expire after this and are rotated (Slack: 43,200); None:
+            never, as without token rotation.
         events_url: Deliver events by signed HTTP to this URL instead of Socket Mode.
         interactivity_url: Deliver interactions there; `events_url` when None.
     """
@@ -31,5 +33,6 @@ class SandboxSettings:
     warning_s: float = 10.0
     feed_size: int = 10_000
     enforce_tiers: bool = False
+    token_life_s: float | None = None
     events_url: str | None = None
     interactivity_url: str | None = None

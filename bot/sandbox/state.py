@@ -197,6 +197,14 @@ class State:
         self.channels[channel.id] = channel
         self.journal.put("channel", channel.id, channel.row())
 
+    def set_group(self, group_id: str, members: list[str]) -> Json:
+        """Replaces the members of a user group; returns the group as it was."""
+        group = self.groups[group_id]
+        before = dict(group)
+        group |= {"users": members, "date_update": self.now_s()}
+        self.journal.put("group", group_id, group)
+        return before
+
     def open_im(self, one: str, other: str) -> tuple[Channel, bool]:
         """Returns the direct conversation of two members, and whether it existed.
 

@@ -53,6 +53,14 @@ class Switchboard(SandboxCalls):
         """Tells the app that Slack holds events back (`app_rate_limited`)."""
         await self._call("POST", "faults/app_rate_limited", {})
 
+    async def revoke_tokens(self) -> None:
+        """Ends the app's tokens; the app hears of it (`tokens_revoked`)."""
+        await self._call("POST", "revoke", {})
+
+    async def uninstall(self) -> None:
+        """Takes the app out of the workspace (`tokens_revoked`, `app_uninstalled`)."""
+        await self._call("POST", "uninstall", {})
+
     async def deliveries(self) -> Json:
         """Returns counts of events: pending, acknowledged, redelivered, given up."""
         return await self._call("GET", "deliveries", {})

@@ -94,6 +94,8 @@ class Workspace:
     bot_name: str = "understudy"
     bot_token: str = "xoxb-sandbox-understudy"  # noqa: S105 - a token for 127.0.0.1 only
     app_token: str = "xapp-sandbox-understudy"  # noqa: S105 - a token for 127.0.0.1 only
+    client_id: str = "1000000001.2000000002"
+    client_secret: str = "sandbox-client-secret"  # noqa: S105 - exchanged on 127.0.0.1 only
     signing_secret: str = "sandbox-signing-secret"  # noqa: S105 - signs to 127.0.0.1 only
     shortcuts: tuple[Shortcut, ...] = field(
         default=(

@@ -24,7 +24,7 @@ class Caller:
     """
 
     user: str
-    kind: Literal["bot", "user", "app"]
+    kind: Literal["bot", "user", "app", "nobody"]
 
     @property
     def is_app(self) -> bool:
@@ -138,12 +138,13 @@ def caller_of(sandbox: Sandbox, token: str | None) -> Caller:
     """Returns who a token belongs to.
 
     Raises:
-        SlackError: `not_authed` without a token, `invalid_auth` for an unknown one.
+        SlackError: `not_authed` without a token, `invalid_auth` for an unknown one, and what
+            became of a bot token that was good once.
     """
     if not token:
         raise SlackError("not_authed")
     space = sandbox.state.workspace
-    if token == space.bot_token:
+    if sandbox.installation.knows(token):
         return Caller(user=space.bot_user_id, kind="bot")
     if token == space.app_token:
         return Caller(user=space.bot_user_id, kind="app")

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 
-from aiohttp import web
+from aiohttp import BasicAuth, web
 
 from bot.sandbox.core import Sandbox
 from bot.sandbox.errors import SlackError
@@ -14,12 +14,15 @@ from bot.sandbox.web_api import (  # noqa: F401 - importing registers the method
     assistant,
     chat,
     conversations,
+    oauth,
     people,
     reactions,
     streams,
     views,
 )
-from bot.sandbox.web_api.call import METHODS, Args, caller_of
+from bot.sandbox.web_api.call import METHODS, Args, Caller, caller_of
+
+_WITHOUT_TOKEN = {"oauth.v2.access"}
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +65,11 @@ class WebApi:
         try:
             if handler is None:
                 raise SlackError("unknown_method", {"req_method": name})
-            caller = caller_of(self._sandbox, _token(request, values))
+            if name in _WITHOUT_TOKEN:
+                caller = Caller(user="", kind="nobody")
+                values = _client(request) | values
+            else:
+                caller = caller_of(self._sandbox, _token(request, values))
             if caller.kind == "app" and name not in {"apps.connections.open", "auth.test"}:
                 raise SlackError("not_allowed_token_type")
             return {"ok": True, **handler(self._sandbox, caller, Args(values))}
@@ -99,6 +106,15 @@ def _token(request: web.Request, values: Json) -> str | None:
         return token.strip()
     sent = values.get("token")
     return sent if isinstance(sent, str) else None
+
+
+def _client(request: web.Request) -> Json:
+    """Returns the client id and secret of an `Authorization: Basic` header."""
+    try:
+        login = BasicAuth.decode(request.headers.get("Authorization", ""))
+    except ValueError:
+        return {}
+    return {"client_id": login.login, "client_secret": login.password}
 
 
 def _answer(body: Json) -> web.Response:
