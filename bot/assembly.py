@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from bot.administering import AdminDesk
 from bot.answering import Answering, AnswerSettings, Generators, Guard, Knowledge
 from bot.correcting import CorrectionDesk
 from bot.handing_off import HandoffDesk
@@ -83,6 +84,8 @@ class WorkspaceBuilder:
                 on_call=lambda: directory.handoff_group,
                 effects_owed=self.effects_owed,
             ),
+            admin=AdminDesk(store, clock),
+            directory=directory,
             home=HomePages(store, api, label_gate=self.settings.retrain.label_gate),
             operators=self._operators(api),
             effects_owed=self.effects_owed,
@@ -151,6 +154,7 @@ class WorkspaceBuilder:
                 conversation=conversation,
                 voting=listening.voting,
                 home=listening.home,
+                directory=directory,
                 late=LateInteractions(heard, effects_owed=listening.effects_owed),
             )
         )

@@ -161,7 +161,14 @@ class Notices:
                 _log.warning("the card of %s is gone, posting anew: %s", correction.id, exc)
             else:
                 return
-        ts = await self._once(workspace.api, row, channel, text, blocks=blocks)
+        try:
+            ts = await self._once(workspace.api, row, channel, text, blocks=blocks)
+        except SlackRefusedError as exc:
+            if channel == workspace.review_channel or not workspace.review_channel:
+                raise
+            _log.warning("%s takes no card (%s), the workspace's review channel does", channel, exc)
+            channel = workspace.review_channel
+            ts = await self._once(workspace.api, row, channel, text, blocks=blocks)
         async with self._store.begin() as tx:
             await tx.corrections.set_card(correction.id, channel, ts)
 

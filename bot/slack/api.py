@@ -212,10 +212,18 @@ class SlackApi:
         with slack_errors("views.update"):
             await self.client.views_update(view_id=view_id, view=view)
 
-    async def publish_home(self, user: str, view: dict[str, Any]) -> None:
-        """Replaces somebody's App Home."""
+    async def publish_home(
+        self, user: str, view: dict[str, Any], *, seen: str | None = None
+    ) -> None:
+        """Replaces somebody's App Home, if it is still the view with the hash `seen`."""
         with slack_errors("views.publish"):
-            await self.client.views_publish(user_id=user, view=view)
+            await self.client.views_publish(user_id=user, view=view, hash=seen)
+
+    async def permalink(self, channel: str, ts: str) -> str:
+        """Returns a link that opens a message."""
+        with slack_errors("chat.getPermalink"):
+            answer = await self.client.chat_getPermalink(channel=channel, message_ts=ts)
+        return str(answer["permalink"])
 
     async def open_dm(self, user: str) -> str:
         """Returns the channel of the direct conversation with a person."""

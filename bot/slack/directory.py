@@ -46,6 +46,8 @@ class Directory:
         self._groups = {Role.REVIEWER: reviewers, Role.ADMIN: admins}
         self._handoff = handoff
         self.handoff_group: str | None = None
+        self._known: dict[str, str] = {}
+        """Ids of the groups that give roles, by handle; empty before the first sync."""
 
     async def sync(self) -> int:
         """Synchronises once and returns how many people there are.
@@ -54,26 +56,39 @@ class Directory:
             RetryableError: Slack or the database is not there for the moment.
         """
         members = await self._api.members()
-        roles = await self._group_roles()
+        roles, complete = await self._group_roles()
         people = [person_of(self._team, member, roles) for member in members]
         async with self._store.begin() as tx:
-            await tx.people.sync(people, at=self._clock.now())
+            await tx.people.sync(people, at=self._clock.now(), with_roles=complete)
         self._redactor.learn(self._team, people)
         return len(people)
 
-    async def _group_roles(self) -> dict[str, Role]:
+    async def group_changed(self, group: str) -> None:
+        """Somebody joined or left a user group: roles follow at once when it gives any.
+
+        Raises:
+            RetryableError: Slack or the database is not there for the moment.
+        """
+        if not self._known or group in self._known.values():
+            await self.sync()
+
+    async def _group_roles(self) -> tuple[dict[str, Role], bool]:
+        """Returns roles by user id, and whether every group that gives roles was found."""
         wanted = {handle for handle in (*self._groups.values(), self._handoff) if handle}
         if not wanted:
-            return {}
+            return {}, True
         groups = await self._api.groups()
         for handle in wanted - groups.keys():
             _log.error("the workspace has no user group @%s; create it or mend the setting", handle)
         self.handoff_group = groups.get(self._handoff)
+        asked = {handle for handle in self._groups.values() if handle}
+        self._known = {handle: groups[handle] for handle in asked & groups.keys()}
         roles: dict[str, Role] = {}
         for role, handle in self._groups.items():
-            if handle in groups:
+            if handle in self._known:
                 roles |= dict.fromkeys(await self._api.group_members(groups[handle]), role)
-        return roles
+        # A group that is gone or misspelt takes nobody's role away.
+        return roles, asked <= groups.keys()
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Synchronises from time to time until `stop` is set."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bot.slack.agent_events import context_changed, session_stopped
 from bot.slack.api import SlackApi
 from bot.slack.conversation import Conversation
+from bot.slack.directory import Directory
 from bot.slack.forms import Delivered
 from bot.slack.home import HomePages
 from bot.slack.late import LateInteractions
@@ -28,6 +29,8 @@ from feedback.errors import PermanentError, UnavailableError
 
 _log = logging.getLogger(__name__)
 
+GROUP_CHANGED = "subteam_members_changed"
+
 
 @dataclass(frozen=True, kw_only=True)
 class EventParts:
@@ -38,6 +41,7 @@ class EventParts:
     conversation: Conversation
     voting: VotingDesk
     home: HomePages
+    directory: Directory
     late: LateInteractions
 
 
@@ -78,6 +82,9 @@ class EventHandler:
     async def _event(self, row: InboxRow) -> bool:
         body = row.payload["body"]
         conversation = self._parts.conversation
+        if body["event"]["type"] == GROUP_CHANGED:
+            await self._parts.directory.group_changed(str(body["event"].get("subteam_id")))
+            return False
         for aside in (context_changed(body), session_stopped(body)):
             if aside is not None:
                 await conversation.handle(row, aside)
@@ -88,7 +95,7 @@ class EventHandler:
             case HomeOpened() if event.tab == "messages":
                 return await conversation.handle(row, event)
             case HomeOpened():
-                await self._parts.home.publish(event.team, event.user)
+                await self._parts.home.publish(event.team, event.user, seen=event.view_hash)
             case Thumb():
                 await self._react(row, event)
             case _:

@@ -5,14 +5,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bot.administering import Actor
 from bot.correcting import Proposal
 from bot.handing_off import Press
 from bot.reviewing import Click
 from bot.slack.payloads import team_of
+from bot.slack.views.administering import FOLLOW
 from bot.slack.views.corrections import POST_OPTION
 from bot.voting import Act
+from feedback.domain.channel import ChannelSettings, Streaming
 from feedback.domain.correction import Decision
 from feedback.domain.interaction import Rating, Reason
+from feedback.domain.person import Role
 from feedback.errors import InvalidInputError
 
 Json = Mapping[str, Any]
@@ -185,6 +189,58 @@ def decision_of(delivered: Delivered) -> tuple[Click, Decision, str]:
     if chosen not in set(Decision):
         raise InvalidInputError("Choose what should become of it.")
     return _click(delivered, ids), Decision(chosen), _text(delivered, "note")
+
+
+def actor_of(delivered: Delivered) -> Actor:
+    """Returns who acts."""
+    return Actor(team=delivered.team, user=delivered.user, delivery_id=delivered.delivery_id)
+
+
+def picked_of(delivered: Delivered) -> str:
+    """Returns the channel that was picked from a menu.
+
+    Raises:
+        InvalidInputError: When nothing was picked.
+    """
+    action = (delivered.body.get("actions") or [{}])[0]
+    picked = action.get("selected_conversation")
+    if not picked:
+        raise InvalidInputError("Pick a channel.")
+    return str(picked)
+
+
+def role_form_of(delivered: Delivered) -> tuple[str, Role | None]:
+    """Returns `(user, role)` of the submitted form; None: as the user groups say.
+
+    Raises:
+        InvalidInputError: When something was not chosen.
+    """
+    user, role = _element(delivered, "person").get("selected_user"), _option(delivered, "role")
+    if not user or role is None or role not in {FOLLOW, *Role}:
+        raise InvalidInputError("Choose somebody and what they may do.")
+    return str(user), None if role == FOLLOW else Role(role)
+
+
+def channel_form_of(delivered: Delivered) -> tuple[str, ChannelSettings]:
+    """Returns `(channel, settings)` of the submitted form.
+
+    Raises:
+        InvalidInputError: When the form is not one of ours, or calls a group and a person.
+    """
+    group = _option(delivered, "on_call_group")
+    person = _element(delivered, "on_call_person").get("selected_user")
+    if group and person:
+        raise InvalidInputError("Choose a group or a person, not both.")
+    streaming = _option(delivered, "streaming") or Streaming.DEFAULT
+    review = _element(delivered, "review_channel").get("selected_conversation")
+    settings = ChannelSettings(
+        answering=_option(delivered, "answering") != "off",
+        buttons=_option(delivered, "buttons") != "off",
+        streaming=Streaming(streaming),
+        on_call=str(group or person or ""),
+        review_channel=str(review or ""),
+    )
+    return _id(_private(delivered), "ch"), settings
 
 
 def _click(delivered: Delivered, value: Json) -> Click:

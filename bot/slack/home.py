@@ -1,10 +1,16 @@
 """Gathers what an App Home shows and publishes it."""
 
+import asyncio
+from dataclasses import replace
+
 from bot.slack.api import SlackApi
-from bot.slack.views.home import HomeFacts, home_view
+from bot.slack.errors import SlackRefusedError
+from bot.slack.views.blocks import Block
+from bot.slack.views.home import AdminFacts, HomeFacts, ReviewFacts, home_view
 from feedback.domain.correction import Correction
-from feedback.domain.interaction import Interaction
 from feedback.domain.person import Role
+from feedback.domain.reviewing import agreement
+from feedback.errors import UnderstudyError
 from feedback.store.unit_of_work import Store, Transaction
 
 _SHOWN = 5
@@ -18,28 +24,49 @@ class HomePages:
         self._api = api
         self._label_gate = label_gate
 
-    async def publish(self, team: str, user: str) -> None:
-        """Publishes somebody's App Home as it is now."""
+    async def publish(self, team: str, user: str, *, seen: str | None = None) -> None:
+        """Publishes somebody's App Home as it is now.
+
+        Args:
+            team: Their workspace.
+            user: Whose.
+            seen: Hash of the view that they look at. When another one was published since, what
+                it shows may be newer: everything is read again.
+        """
+        try:
+            await self._api.publish_home(user, await self._view(team, user), seen=seen)
+        except SlackRefusedError as exc:
+            if exc.code != "hash_conflict":
+                raise
+            await self._api.publish_home(user, await self._view(team, user))
+
+    async def _view(self, team: str, user: str) -> Block:
         async with self._store.begin() as tx:
-            facts = await self._facts(tx, team, user)
-        await self._api.publish_home(user, home_view(facts))
+            person = await tx.people.get(team, user)
+            questions = await tx.conversations.of_person(team, user, limit=_SHOWN)
+            handoffs = await tx.handoffs.of_interactions([item.id for item in questions])
+            reviewer, admin = (person.role.includes(r) for r in (Role.REVIEWER, Role.ADMIN))
+            review = await self._review(tx, team, user, admin=admin) if reviewer else None
+            rights = await _admin(tx, team) if admin else None
+        if review is not None:
+            review = await self._linked(review)
+        return home_view(
+            HomeFacts(
+                role=person.role,
+                questions=questions,
+                handoffs=handoffs,
+                review=review,
+                admin=rights,
+            )
+        )
 
-    async def _facts(self, tx: Transaction, team: str, user: str) -> HomeFacts:
-        person = await tx.people.get(team, user)
-        questions = await tx.conversations.of_person(team, user, limit=_SHOWN)
-        if not person.role.includes(Role.REVIEWER):
-            return HomeFacts(role=person.role, questions=questions)
-        return await self._reviewer_facts(tx, team, person.role, questions)
-
-    async def _reviewer_facts(
-        self, tx: Transaction, team: str, role: Role, questions: list[Interaction]
-    ) -> HomeFacts:
-        queue: list[Correction] = await tx.corrections.queue(team, limit=_SHOWN)
-        return HomeFacts(
-            role=role,
-            questions=questions,
-            queue=queue,
-            queue_length=await tx.corrections.queue_length(team),
+    async def _review(self, tx: Transaction, team: str, user: str, *, admin: bool) -> ReviewFacts:
+        return ReviewFacts(
+            queue=await tx.reviewing.queue_of(team, user, admin=admin, limit=_SHOWN),
+            waiting=await tx.corrections.queue_length(team),
+            imported=await tx.reviewing.imported(),
+            own=agreement(await tx.reviewing.pairs(team, user)),
+            team=agreement(await tx.reviewing.pairs(team)),
             labels=await tx.corrections.approved_count(team),
             label_gate=self._label_gate,
             cycle=await _cycle_sentence(tx),
@@ -47,11 +74,33 @@ class HomePages:
             frozen=await tx.switches.get("frozen") == "on",
         )
 
+    async def _linked(self, facts: ReviewFacts) -> ReviewFacts:
+        """Returns the facts with links to the cards, as far as Slack gives them."""
+        links = await asyncio.gather(*(self._link(item) for item in facts.queue))
+        found = {item.id: link for item, link in zip(facts.queue, links, strict=True) if link}
+        return replace(facts, links=found)
+
+    async def _link(self, item: Correction) -> str | None:
+        if item.card_channel is None or item.card_ts is None:
+            return None
+        try:
+            return await self._api.permalink(item.card_channel, item.card_ts)
+        except UnderstudyError:
+            return None  # the page shows without it
+
+
+async def _admin(tx: Transaction, team: str) -> AdminFacts:
+    everybody = await tx.people.all(team)
+    return AdminFacts(
+        people=[p for p in everybody if p.by_hand or p.role is not Role.AGENT],
+        channels=await tx.channels.all(team),
+    )
+
 
 async def _cycle_sentence(tx: Transaction) -> str:
     cycles = await tx.cycles.latest(1)
     if not cycles:
-        return HomeFacts.cycle
+        return ReviewFacts.cycle
     cycle = cycles[0]
     began = f"began {cycle.started_at:%Y-%m-%d}"
     if cycle.outcome is None:
@@ -63,7 +112,7 @@ async def _cycle_sentence(tx: Transaction) -> str:
 async def _experiment_sentence(tx: Transaction) -> str:
     trials = await tx.experiments.latest(1)
     if not trials:
-        return HomeFacts.experiment
+        return ReviewFacts.experiment
     trial = trials[0]
     if trial.ended_at is not None:
         return f"the last one ended on {trial.ended_at:%Y-%m-%d}: {trial.decision or 'no decision'}"

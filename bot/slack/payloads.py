@@ -134,12 +134,17 @@ class Thumb:
 
 @dataclass(frozen=True, kw_only=True)
 class HomeOpened:
-    """A person looks at the App Home, or at the conversation with the bot (tab `messages`)."""
+    """A person looks at the App Home, or at the conversation with the bot (tab `messages`).
+
+    Attributes:
+        view_hash: Of the App Home that they see; None when none was ever published.
+    """
 
     team: str
     user: str
     tab: str
     channel: str = ""
+    view_hash: str | None = None
 
 
 Event = Question | EditedMessage | DeletedMessage | Thumb | HomeOpened
@@ -188,6 +193,7 @@ def parse(payload: Json) -> Event | None:
             user=event["user"],
             tab=event.get("tab", "home"),
             channel=str(event.get("channel") or ""),
+            view_hash=(event.get("view") or {}).get("hash"),
         )
     return None
 

@@ -9,10 +9,12 @@ from typing import Any
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.context.async_context import AsyncBoltContext
 
+from bot.administering import AdminDesk
 from bot.correcting import CorrectionDesk
 from bot.handing_off import HandoffDesk
 from bot.reviewing import ReviewDesk
 from bot.slack.api import SlackApi
+from bot.slack.directory import Directory
 from bot.slack.forms import Delivered
 from bot.slack.home import HomePages
 from bot.slack.operating import OperatorCommands
@@ -95,14 +97,16 @@ class ListenerParts:
     corrections: CorrectionDesk
     reviews: ReviewDesk
     handoffs: HandoffDesk
+    admin: AdminDesk
+    directory: Directory
     operators: OperatorCommands
     home: HomePages
     effects_owed: Callable[[], None]
 
-    async def redraw_home(self, team: str, user: str) -> None:
+    async def redraw_home(self, team: str, user: str, *, seen: str | None = None) -> None:
         """Draws somebody's App Home anew, best effort: the next look at it draws it anyway."""
         try:
-            await self.home.publish(team, user)
+            await self.home.publish(team, user, seen=seen)
         except UnderstudyError as exc:
             _log.info("the App Home of %s is not drawn anew: %s", user, exc)
 

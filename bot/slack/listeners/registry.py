@@ -5,6 +5,7 @@ from bot.slack.listeners.asking import AskingListeners
 from bot.slack.listeners.base import Heard, ListenerParts
 from bot.slack.listeners.corrections import CorrectionListeners
 from bot.slack.listeners.handoffs import HandoffListeners
+from bot.slack.listeners.home import HomeListeners
 from bot.slack.listeners.operating import OperatorListeners
 from bot.slack.listeners.reviews import ReviewListeners
 
@@ -17,5 +18,6 @@ def everything_heard(parts: ListenerParts) -> Heard:
         | CorrectionListeners(parts).heard()
         | ReviewListeners(parts).heard()
         | HandoffListeners(parts).heard()
+        | HomeListeners(parts).heard()
         | OperatorListeners(parts).heard()
     )

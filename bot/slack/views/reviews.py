@@ -95,15 +95,12 @@ def content_blocks(correction: Correction, limit: int) -> list[Block]:
     ]
 
 
-def decision_modal(
-    correction: Correction, *, only: Decision | None = None, from_home: bool = False
-) -> Block:
+def decision_modal(correction: Correction, *, only: Decision | None = None) -> Block:
     """Returns the form in which a reviewer decides, with a note.
 
     Args:
         correction: What to decide about.
         only: The one decision it is for; None lets the reviewer choose.
-        from_home: It was opened in the App Home, which then has to be drawn anew.
     """
     kinds = [Decision.APPROVE, Decision.REJECT]
     if correction.state is not CorrectionState.ESCALATED:
@@ -130,7 +127,6 @@ def decision_modal(
             "c": correction.id,
             "v": correction.row_version,
             **({"d": only.value} if only else {}),
-            **({"h": 1} if from_home else {}),
         },
     )
 

@@ -12,14 +12,26 @@ from slack_sdk.models.blocks import Block as SlackBlock
 from slack_sdk.models.views import View
 
 from bot.drafts import Source
+from bot.slack.views.administering import channel_modal, role_modal
 from bot.slack.views.answers import answer_blocks, reason_modal
 from bot.slack.views.blocks import diff, escape, loading, note
 from bot.slack.views.corrections import confirm_modal, correction_modal
-from bot.slack.views.home import HomeFacts, home_view
+from bot.slack.views.handoffs import handoff_blocks
+from bot.slack.views.home import AdminFacts, HomeFacts, ReviewFacts, home_view
 from bot.slack.views.reviews import card_blocks, decision_modal, edit_modal
-from feedback.domain.correction import Correction, CorrectionSource, CorrectionState, Decision
-from feedback.domain.person import Role
+from feedback.domain.channel import ChannelSettings, Streaming
+from feedback.domain.correction import (
+    OPEN_STATES,
+    Correction,
+    CorrectionSource,
+    CorrectionState,
+    Decision,
+)
+from feedback.domain.handoff import Handoff, HandoffReason, HandoffState
+from feedback.domain.person import Person, Role
+from feedback.domain.reviewing import agreement
 
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LONG = "Word. " * 1500
 HOSTILE = "<!here> <@U1> <https://evil.example|click> & `code`"
 
@@ -90,7 +102,7 @@ def test_modals_are_valid(text: str) -> None:
         correction_modal("i-1", text, text),
         correction_modal("i-1", text, text, sources=[text] * 9, taught_from="U0BEN"),
         edit_modal(correction(text=text)),
-        decision_modal(correction(bot_answer=text, text=text), from_home=True),
+        decision_modal(correction(bot_answer=text, text=text)),
         decision_modal(correction(bot_answer=text, text=text), only=Decision.ESCALATE),
         note("One moment", text[:1000]),
         loading("One moment"),
@@ -129,13 +141,54 @@ def test_the_diff_shows_what_changed() -> None:
     assert "+Lock it." in block["text"]["text"]
 
 
-def test_home_shows_learning_to_reviewers_only() -> None:
-    agent = home_view(HomeFacts(role=Role.AGENT, labels=3, label_gate=10))
-    reviewer = home_view(
-        HomeFacts(role=Role.REVIEWER, labels=3, label_gate=10, queue=[correction()], frozen=True)
+def test_home_shows_learning_to_reviewers_and_rights_to_admins() -> None:
+    agent = home_view(HomeFacts(role=Role.AGENT))
+    review = ReviewFacts(
+        queue=[correction(question=LONG, state=s) for s in OPEN_STATES],
+        links={"c-1": "https://workspace.example/archives/C1/p1"},
+        imported=12,
+        own=agreement([(Decision.APPROVE, Decision.APPROVE), (Decision.REJECT, Decision.REJECT)]),
+        labels=3,
+        label_gate=10,
+        frozen=True,
     )
-    require_valid_view(agent)
-    require_valid_view(reviewer)
+    admin = AdminFacts(
+        people=[
+            Person(team="T", user_id=f"U{n}", role=Role.ADMIN, by_hand=True) for n in range(99)
+        ],
+        channels={f"C{n}": ChannelSettings(on_call="S1", answering=False) for n in range(99)},
+    )
+    reviewer = home_view(HomeFacts(role=Role.REVIEWER, review=review))
+    boss = home_view(HomeFacts(role=Role.ADMIN, review=review, admin=admin))
+    for view in (agent, reviewer, boss):
+        require_valid_view(view)
     assert "3 of 10" not in str(agent)
     assert "3 of 10" in str(reviewer)
+    assert "agreed in 2 of 2, Cohen's kappa 1.00" in str(reviewer)
     assert "challenger" not in str(reviewer)
+    assert "set by hand" not in str(reviewer)
+    assert "set by hand" in str(boss)
+
+
+def test_the_forms_of_admins_are_valid() -> None:
+    groups = {f"group-{n}": f"S{n}" for n in range(150)}
+    for settings in (
+        ChannelSettings(),
+        ChannelSettings(on_call="S1", review_channel="C1", streaming=Streaming.ON),
+        ChannelSettings(on_call="U1", buttons=False),
+    ):
+        require_valid_view(channel_modal("C1", settings, groups))
+        require_valid_view(channel_modal("C1", settings, {}))
+    require_valid_view(role_modal())
+
+
+@pytest.mark.parametrize("state", list(HandoffState))
+def test_calls_for_a_person_are_valid_in_every_state(state: HandoffState) -> None:
+    handoff = Handoff(
+        id="h-1", interaction_id="i-1", team="T", channel="C", thread_key="T:C:1", asker="U1",
+        reason=HandoffReason.WORDS, opened_at=NOW, on_call="S1", state=state, taken_by="U2",
+        answered_by="U2",
+    )  # fmt: skip
+    require_valid(handoff_blocks(handoff))
+    pressed = "handoff_take" in str(handoff_blocks(handoff))
+    assert pressed == (state is HandoffState.OPEN)
