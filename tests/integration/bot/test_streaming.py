@@ -107,28 +107,25 @@ async def test_a_short_answer_is_one_post(
     assert calls(sandbox)["chat.postMessage"] == 1
 
 
-@pytest.mark.parametrize(
-    ("method", "code"),
-    [
+async def test_a_broken_stream_ends_with_the_whole_answer(
+    people: SandboxClient, store: Store
+) -> None:
+    for method, code in (
         ("chat.startStream", "missing_recipient_team_id"),
-        ("chat.startStream", "unknown_method"),
         ("chat.startStream", "internal_error"),
         ("chat.appendStream", "message_not_in_streaming_state"),
         ("chat.appendStream", "internal_error"),
         ("chat.stopStream", "message_not_in_streaming_state"),
         ("chat.stopStream", "internal_error"),
         ("chat.stopStream", "invalid_blocks"),
-    ],
-)
-async def test_a_broken_stream_ends_with_the_whole_answer(
-    people: SandboxClient, store: Store, method: str, code: str
-) -> None:
-    await people.fault(method=method, kind="error", code=code)
-    (answer,), interaction = await ask(people, store)
-    assert escaped(LONG) in shown(answer)
-    assert answer.ts == interaction.answer_ts
-    assert "feedback_buttons" in shown(answer)
-    assert "docs.example/export" in shown(answer)
+        ("chat.startStream", "unknown_method"),  # the last: it turns streaming off
+    ):
+        await people.fault(method=method, kind="error", code=code)
+        (answer,), interaction = await ask(people, store)
+        assert escaped(LONG) in shown(answer), (method, code)
+        assert answer.ts == interaction.answer_ts
+        assert "feedback_buttons" in shown(answer), (method, code)
+        assert "docs.example/export" in shown(answer), (method, code)
 
 
 async def test_a_message_that_cannot_be_replaced_is_posted_anew(
@@ -150,48 +147,42 @@ async def test_streaming_is_latched_off_where_it_is_unknown(
     assert calls(sandbox)["chat.startStream"] == 1
 
 
-@pytest.mark.parametrize("broken", [None, "chat.startStream", "chat.stopStream"])
 async def test_a_very_long_answer_is_several_posts_with_buttons_on_the_last(
-    people: SandboxClient, store: Store, model: FakeTextGenerator, broken: str | None
+    people: SandboxClient, store: Store, model: FakeTextGenerator
 ) -> None:
     model._script = lambda _messages, _adapter: VERY_LONG
-    if broken:
-        await people.fault(method=broken, kind="error", code="internal_error")
-    answers, interaction = await ask(people, store)
-    assert len(answers) > 2
-    assert text_of(answers) == re.sub(r"\s+|```(?:python)?", "", escaped(VERY_LONG))
-    assert all(message.text.count("```") % 2 == 0 for message in answers)
-    assert all(len(message.text) <= 3500 for message in answers)
-    assert ["feedback_buttons" in shown(m) for m in answers] == [False] * (len(answers) - 1) + [
-        True
-    ]
-    assert answers[-1].ts == interaction.answer_ts
-    assert not any(message.streaming for message in answers)
+    for broken in (None, "chat.startStream", "chat.stopStream"):
+        if broken:
+            await people.fault(method=broken, kind="error", code="internal_error")
+        answers, interaction = await ask(people, store)
+        assert len(answers) > 2
+        assert text_of(answers) == re.sub(r"\s+|```(?:python)?", "", escaped(VERY_LONG))
+        assert all(message.text.count("```") % 2 == 0 for message in answers)
+        assert all(len(message.text) <= 3500 for message in answers)
+        thumbs = ["feedback_buttons" in shown(message) for message in answers]
+        assert thumbs == [False] * (len(answers) - 1) + [True]
+        assert answers[-1].ts == interaction.answer_ts
+        assert not any(message.streaming for message in answers)
 
 
-@pytest.mark.parametrize(
-    ("method", "code"),
-    [
-        ("", ""),
-        ("chat.startStream", "internal_error"),
-        ("chat.stopStream", "message_not_in_streaming_state"),
-        ("chat.postMessage", "invalid_blocks"),
-    ],
-)
 async def test_no_rung_lets_an_answer_call_people(
-    people: SandboxClient, store: Store, model: FakeTextGenerator, method: str, code: str
+    people: SandboxClient, store: Store, model: FakeTextGenerator
 ) -> None:
     model._script = lambda _messages, _adapter: HOSTILE
-    if method == "chat.postMessage":
-        await people.fault(method="chat.startStream", kind="error", code="internal_error")
-    if method:
-        await people.fault(method=method, kind="error", code=code)
-    answers, _ = await ask(people, store)
-    assert answers
-    for message in answers:
-        said = [message.text, *(b.get("text", "") for b in message.blocks)]
-        assert not re.search(r"<[@!#]", json.dumps(said))
-        assert f"&lt;@{AMIRA}&gt;" in message.text
+    for faults in (
+        [],
+        [("chat.startStream", "internal_error")],
+        [("chat.stopStream", "message_not_in_streaming_state")],
+        [("chat.startStream", "internal_error"), ("chat.postMessage", "invalid_blocks")],
+    ):
+        for method, code in faults:
+            await people.fault(method=method, kind="error", code=code)
+        answers, _ = await ask(people, store)
+        assert answers
+        for message in answers:
+            said = [message.text, *(block.get("text", "") for block in message.blocks)]
+            assert not re.search(r"<[@!#]", json.dumps(said)), faults
+            assert f"&lt;@{AMIRA}&gt;" in message.text
 
 
 async def test_a_reader_who_stopped_the_stream_gets_no_more(
