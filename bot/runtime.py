@@ -161,8 +161,6 @@ async def running(bot: Bot) -> AsyncIterator[Running]:
     """Works on the inbox and the outbox, reachable for Slack, until the block ends."""
     if bot.home is not None:
         await bot.workspaces.of(bot.home.team)
-    else:
-        await bot.workspaces.refresh()
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         tasks = [

@@ -7,7 +7,9 @@ from bot.slack.errors import TokenRefusedError
 from bot.slack.payloads import team_of
 from bot.slack.uninstalling import Uninstalling
 from bot.slack.workspaces import WorkspaceAwayError, Workspaces
+from bot.worker import PostponedError
 from feedback.domain.delivery import InboxRow
+from feedback.errors import RetryableError
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +34,12 @@ class Deliveries:
         if row.type in {APP_UNINSTALLED, TOKENS_REVOKED}:
             await self._end(row, team)
             return False
-        workspace = await self._workspaces.of(team)
+        try:
+            workspace = await self._workspaces.of(team)
+        except WorkspaceAwayError:
+            if await self._uninstalling.is_over(team):
+                return False  # what comes late is not kept for a workspace that was erased
+            raise
         try:
             return await workspace.events.handle(row)
         except TokenRefusedError as exc:
@@ -50,7 +57,10 @@ class Deliveries:
         body = row.payload["body"]
         at = datetime.fromtimestamp(float(body.get("event_time") or row.payload["received"]), UTC)
         if row.type == APP_UNINSTALLED:
-            await self._uninstalling.uninstalled(team, at=at, event_id=row.event_id)
+            try:
+                await self._uninstalling.uninstalled(team, at=at, event_id=row.event_id)
+            except RetryableError as exc:
+                raise PostponedError(f"{team} is erased later: {exc}", retry_after=1.0) from exc
         elif (body["event"].get("tokens") or {}).get("bot"):
             await self._uninstalling.revoked(team, at=at)
         else:

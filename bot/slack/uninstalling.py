@@ -61,6 +61,12 @@ class Uninstalling:
             )
         _log.warning("workspace %s was uninstalled and its data erased", team)
 
+    async def is_over(self, team: str) -> bool:
+        """Whether a workspace was uninstalled and not installed since."""
+        async with self._store.begin() as tx:
+            record = await tx.workspaces.find(team)
+        return record is not None and record.state is WorkspaceState.REMOVED
+
     async def _stop(
         self, team: str, state: WorkspaceState, reason: str, *, at: datetime
     ) -> WorkspaceRecord | None:

@@ -5,6 +5,7 @@ is disabled: what it delivered is laid aside in the inbox, and worked on when it
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import defaultdict
@@ -184,13 +185,12 @@ class Workspaces:
     async def keep(self, stop: asyncio.Event, resumed: Callable[[], None]) -> None:
         """Keeps people and parked deliveries in step until `stop` is set."""
         while not stop.is_set():
-            try:
+            await self._refresh(resumed)
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FRESH_S):
                     await stop.wait()
-            except TimeoutError:
-                await self.refresh(resumed)
 
-    async def refresh(self, resumed: Callable[[], None] = lambda: None) -> None:
+    async def _refresh(self, resumed: Callable[[], None]) -> None:
         """Looks after every workspace that ought to be served; one that fails hurts no other."""
         try:
             teams = await self._installations.teams()

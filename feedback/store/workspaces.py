@@ -11,7 +11,12 @@ from feedback.domain.workspace import WorkspaceRecord, WorkspaceState
 from feedback.errors import NotFoundError
 from feedback.store.tables.base import to_domain
 from feedback.store.tables.inbox import inbox
-from feedback.store.tables.workspaces import slack_bots, slack_installations, workspaces
+from feedback.store.tables.workspaces import (
+    slack_bots,
+    slack_installations,
+    slack_oauth_states,
+    workspaces,
+)
 
 _SECRETS = frozenset(
     ("bot_token", "bot_refresh_token", "user_token", "user_refresh_token", "incoming_webhook_url")
@@ -103,6 +108,13 @@ class SqlWorkspaces:
         """Deletes every token of a workspace."""
         for table in (slack_bots, slack_installations):
             await self._connection.execute(table.delete().where(table.c.team_id == team))
+
+    async def sweep_states(self) -> None:
+        """Deletes the states of installations that were not finished in time."""
+        now = func.timezone("UTC", func.clock_timestamp())
+        await self._connection.execute(
+            slack_oauth_states.delete().where(slack_oauth_states.c.expire_at < now)
+        )
 
     async def rewrite_tokens(self, change: Callable[[str], str]) -> int:
         """Replaces every stored token by what `change` makes of it; returns how many."""

@@ -126,6 +126,18 @@ class StateStore(AsyncSQLAlchemyOAuthStateStore):
 
     def __init__(self, store: Store) -> None:
         super().__init__(expiration_seconds=STATE_LIFE_S, engine=store.engine)
+        self._store = store
+
+    async def async_issue(self, *_: object, **__: object) -> str:
+        """Returns a new state, and sweeps those that nobody used.
+
+        Raises:
+            UnavailableError: When the database is not there.
+        """
+        async with self._store.begin() as tx:
+            await tx.workspaces.sweep_states()
+        with database_errors():
+            return await super().async_issue()
 
     @classmethod
     def build_oauth_states_table(cls, metadata: object, table_name: str) -> Any:  # noqa: ANN401

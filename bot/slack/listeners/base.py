@@ -15,6 +15,7 @@ from bot.handing_off import HandoffDesk
 from bot.reviewing import ReviewDesk
 from bot.slack.api import SlackApi
 from bot.slack.directory import Directory
+from bot.slack.errors import TokenRefusedError
 from bot.slack.forms import Delivered
 from bot.slack.home import HomePages
 from bot.slack.operating import OperatorCommands
@@ -150,8 +151,8 @@ class Telling:
         return None
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if not isinstance(error, UnderstudyError):
-            return False
+        if not isinstance(error, UnderstudyError) or isinstance(error, TokenRefusedError):
+            return False  # nothing can be said with a refused token: the workspace is disabled
         _log.warning("click of %s refused: %s", self._clicked.user, error)
         await tell(self._api, self._clicked, refusal(error))
         if isinstance(error, PermanentError):
