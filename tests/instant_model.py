@@ -22,16 +22,14 @@ async def instant_model(say: Say) -> AsyncIterator[str]:
     """Serves `say` as a model on a free port of 127.0.0.1 and yields its URL."""
 
     async def chat(request: web.Request) -> web.StreamResponse:
-        asked = await request.json()
-        text = say(asked["messages"][-1]["content"])
-        if asked.get("stream"):
-            response = web.StreamResponse(headers={"content-type": "text/event-stream"})
-            with suppress(ConnectionResetError):  # the one who asked may have been killed
-                await _stream(request, response, text)
-            return response
-        message = {"role": "assistant", "content": text}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        return web.json_response(_completion("chat.completion", [choice], usage=_USAGE))
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        with suppress(ConnectionResetError):  # the one who asks may be killed at any moment
+            asked = await request.json()
+            text = say(asked["messages"][-1]["content"])
+            if not asked.get("stream"):
+                return _whole(text)
+            await _stream(request, response, text)
+        return response
 
     app = web.Application()
     app.add_routes(
@@ -56,6 +54,12 @@ _USAGE = {"prompt_tokens": 50, "completion_tokens": 20, "total_tokens": 70}
 def _completion(kind: str, choices: list[dict[str, Any]], **more: object) -> dict[str, Any]:
     head = {"id": "c", "object": kind, "created": 0, "model": "tgi", "system_fingerprint": "x"}
     return {**head, "choices": choices, **more}
+
+
+def _whole(text: str) -> web.Response:
+    message = {"role": "assistant", "content": text}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    return web.json_response(_completion("chat.completion", [choice], usage=_USAGE))
 
 
 async def _stream(request: web.Request, response: web.StreamResponse, text: str) -> None:
