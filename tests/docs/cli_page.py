@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import typer
 from typer.models import ArgumentInfo, OptionInfo
@@ -150,6 +150,8 @@ def _value(kind: object) -> str:
         return _value(inner)
     if get_origin(kind) is list:
         return f"{_value(get_args(kind)[0])}, repeatable"
+    if get_origin(kind) is Literal:
+        return " or ".join(f"`{choice}`" for choice in get_args(kind))
     return "flag" if kind is bool else _TYPES[kind]
 
 
