@@ -95,6 +95,7 @@ class Sandbox:
             if settings.events_url
             else None
         )
+        self.socket_mode.changed = self._tell_standing
         self.delivery = Delivery(
             journal=self.journal,
             settings=settings,
@@ -139,14 +140,23 @@ class Sandbox:
         """Ends the app's tokens and tells it."""
         self.installation.end("token_revoked")
         self.events.tokens_revoked()
-        self.feed.append("installation", installed=False)
+        self._tell_standing()
 
     def uninstall(self) -> None:
         """Takes the app out of the workspace and tells it, in Slack's two events."""
         self.installation.end("account_inactive")
         self.events.tokens_revoked()
         self.events.uninstalled()
-        self.feed.append("installation", installed=False)
+        self._tell_standing()
+
+    @property
+    def standing(self) -> Json:
+        """Whether the app is installed, and whether it can be reached now."""
+        reached = self.socket_mode.count > 0 or self.http_mode is not None
+        return {"installed": self.installation.installed, "connected": reached}
+
+    def _tell_standing(self) -> None:
+        self.feed.append("app", **self.standing)
 
     async def close(self) -> None:
         """Stops delivering and releases the state directory."""

@@ -7,6 +7,7 @@ import hmac
 import itertools
 import json
 import secrets
+from collections.abc import Callable
 from typing import cast
 
 from aiohttp import WSMsgType, web
@@ -80,6 +81,7 @@ class SocketMode:
         self._connections: list[Connection] = []
         self._turn = itertools.count()
         self._open = asyncio.Event()
+        self.changed: Callable[[], None] = lambda: None
         self._closing: set[asyncio.Task[None]] = set()
 
     @property
@@ -124,6 +126,7 @@ class SocketMode:
             return socket
         connection = Connection(socket, request.transport)
         self._connections.append(connection)
+        self.changed()
         try:
             await socket.send_str(json.dumps(self._hello()))
             self._open.set()
@@ -222,6 +225,7 @@ class SocketMode:
     def _drop(self, connection: Connection) -> None:
         if connection in self._connections:
             self._connections.remove(connection)
+            self.changed()
         if not self._connections:
             self._open.clear()
         connection.lost()

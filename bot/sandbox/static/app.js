@@ -6,6 +6,7 @@ import { toast } from "./dom.js";
 import { Modal } from "./modal.js";
 import { follow, get, post } from "./net.js";
 import { Panes } from "./panes.js";
+import { Settings } from "./settings.js";
 import { Sidebar } from "./sidebar.js";
 import { Store } from "./store.js";
 import { TextRenderer } from "./text.js";
@@ -26,6 +27,7 @@ class App {
     });
     this.blocks = new BlockRenderer(this.text);
     this.modal = new Modal(this.blocks, () => this.people(), () => this.user);
+    this.settings = new Settings(this);
     this.sidebar = new Sidebar(this);
     this.panes = new Panes(this);
   }
@@ -42,7 +44,8 @@ class App {
     const [, channel, message] = location.pathname.match(/^\/archives\/([A-Z0-9]+)(?:\/p(\d+))?/) ?? [];
     const ts = message ? `${message.slice(0, -6)}.${message.slice(-6)}` : null;
     const root = new URLSearchParams(location.search).get("thread_ts") ?? ts;
-    await this.become((named ?? people[0]).id, channel ? { channel, thread: root } : null);
+    const last = JSON.parse(sessionStorage.getItem("sandbox-place") ?? "null");
+    await this.become((named ?? people[0]).id, channel ? { channel, thread: root } : last);
   }
 
   async become(user, place = null) {
@@ -59,7 +62,6 @@ class App {
     this.follower = follower;
     const state = await get("state", { user: this.user });
     this.store.load(state);
-    this.connected = state.connected;
     const channels = [...this.store.channels.values()];
     const fallback = channels.find((c) => c.name === "support") ?? channels[0];
     const channel = this.store.channels.has(place?.channel) ? place.channel : fallback.id;
@@ -82,6 +84,7 @@ class App {
 
   async go(channel, { thread = null, tab = "messages" } = {}) {
     this.place = { channel, thread, tab: this.isAppDm(channel) ? (tab ?? "messages") : "messages" };
+    sessionStorage.setItem("sandbox-place", JSON.stringify(this.place));
     if (!this.isAppDm(channel)) this.beside = channel;
     this.store.unread.delete(channel);
     const { messages } = await get("messages", { channel, user: this.user });
@@ -100,6 +103,7 @@ class App {
 
   async openThread(ts) {
     this.place.thread = ts;
+    sessionStorage.setItem("sandbox-place", JSON.stringify(this.place));
     await this.loadThread(this.place.channel, ts);
     this.panes.draw({ scroll: true, focus: "thread" });
   }
@@ -111,6 +115,7 @@ class App {
 
   closeThread() {
     this.place.thread = null;
+    sessionStorage.setItem("sandbox-place", JSON.stringify(this.place));
     this.panes.draw({ focus: true });
   }
 
@@ -148,6 +153,13 @@ class App {
         store.home = entry.home;
         this.modal.show(entry.modal);
         break;
+      case "app":
+        store.standing = { installed: entry.installed, connected: entry.connected };
+        this.sidebar.draw();
+        return;
+      case "group":
+        store.groups.set(entry.group.id, entry.group);
+        return;
       case "channel":
         this.refreshChannels();
         return;

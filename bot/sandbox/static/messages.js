@@ -73,7 +73,9 @@ export class MessageView {
       act: (block, element, value, source) => this.room.act(message, block, element, value, source),
       chosen: (element) => this.room.chosen(message, element),
     };
-    return [...this.room.blocks.all(message.blocks, context), edited];
+    const ended = message.streaming_state === "stopped_by_user";
+    const stopped = ended ? h("p", { class: "stopped" }, "◼ Stopped before it was finished") : null;
+    return [...this.room.blocks.all(message.blocks, context), stopped, edited];
   }
 
   #reactions(message) {

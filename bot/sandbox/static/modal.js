@@ -13,6 +13,7 @@ export class Modal {
     this.view = null;
     this.form = null;
     this.errors = {};
+    this.problem = "";
     this.busy = false;
     this.dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
@@ -32,6 +33,7 @@ export class Modal {
     if (this.view?.id !== view.id) this.form = null;
     this.view = view;
     this.errors = {};
+    this.problem = "";
     this.#render();
     if (!this.dialog.open) this.dialog.showModal();
   }
@@ -68,6 +70,7 @@ export class Modal {
       h(
         "footer",
         {},
+        this.problem ? h("p", { class: "field-error", role: "alert" }, this.problem) : null,
         h("button", { type: "button", class: "button", onclick: () => this.close() }, view.close?.text ?? "Cancel"),
         view.submit ? h("button", { type: "submit", class: "button primary" }, view.submit.text) : null,
       ),
@@ -82,6 +85,7 @@ export class Modal {
   async #submit() {
     if (this.busy || !this.view?.submit) return;
     this.busy = true;
+    this.problem = "";
     this.dialog.classList.add("busy");
     try {
       const body = { user: this.me(), view_id: this.view.id, values: this.form.values() };
@@ -90,12 +94,12 @@ export class Modal {
         this.errors = answer.errors;
         this.#render();
       } else if (answer.outcome === "failed") {
-        toast(`The app did not answer (${answer.reason}). Please try again.`);
+        this.#fail(`We had some trouble connecting (${answer.reason}). Try again?`);
       } else {
         this.show(answer.view);
       }
     } catch (error) {
-      toast(error.message);
+      this.#fail(error.message);
     } finally {
       this.busy = false;
       this.dialog.classList.remove("busy");
@@ -106,10 +110,17 @@ export class Modal {
     const body = { user: this.me(), view_id: this.view.id, block_id: block.block_id, action_id: element.action_id };
     try {
       const answer = await post("views/actions", { ...body, value, values: this.form.values() });
-      if (!answer.acked) toast(`The app did not answer (${answer.reason}).`);
+      if (!answer.acked) this.#fail(`The app did not answer (${answer.reason}).`);
     } catch (error) {
-      toast(error.message);
+      this.#fail(error.message);
     }
+  }
+
+  // Says in the modal what went wrong: a note elsewhere would lie behind it.
+  #fail(problem) {
+    this.problem = problem;
+    if (this.view) this.#render();
+    else toast(problem);
   }
 
   async close() {

@@ -152,7 +152,8 @@ export class Panes {
   #fillMain() {
     const { store, place } = this.app;
     const messages = store.top(place.channel);
-    const empty = h("p", { class: "empty" }, "Nothing here yet. Say something, or mention @", store.app.name, ".");
+    const hint = this.app.isAppDm(place.channel) ? "Ask anything." : `Say something, or mention @${store.app.name}.`;
+    const empty = h("p", { class: "empty" }, `Nothing here yet. ${hint}`);
     fill(this.list, messages.length ? this.#rows(messages, false) : empty);
   }
 

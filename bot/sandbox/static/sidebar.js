@@ -30,7 +30,12 @@ export class Sidebar {
       h("h2", {}, "Direct messages"),
       h("ul", {}, ...direct.map((channel) => this.#item(channel, avatar(this.#other(channel), true)))),
       this.#newDm(direct),
-      h("footer", {}, "A local workspace on 127.0.0.1. Nothing here reaches Slack."),
+      h(
+        "footer",
+        {},
+        h("button", { type: "button", class: "settings-open", onclick: () => this.app.settings.show() }, "⚙ Workspace settings"),
+        h("p", {}, "A local workspace on 127.0.0.1. Nothing here reaches Slack."),
+      ),
     );
   }
 
@@ -84,8 +89,15 @@ export class Sidebar {
       unread: channel ? store.unread.get(channel.id) : 0,
       mark: avatar(store.users.get(store.app.user), true),
       name: store.app.name,
+      note: this.#standing(),
       open,
     });
+  }
+
+  #standing() {
+    const { installed, connected } = this.app.store.standing;
+    if (!installed) return "not installed";
+    return connected ? null : "not connected";
   }
 
   #item(channel, mark) {
@@ -99,7 +111,7 @@ export class Sidebar {
     });
   }
 
-  #entry({ current, unread, mark, name, open }) {
+  #entry({ current, unread, mark, name, note, open }) {
     return h(
       "li",
       {},
@@ -108,6 +120,7 @@ export class Sidebar {
         { type: "button", class: unread ? "room unread" : "room", "aria-current": current ? "page" : undefined, onclick: open },
         h("span", { class: "room-mark" }, mark),
         h("span", { class: "room-name" }, name),
+        note ? h("span", { class: "room-note" }, note) : null,
         unread ? h("span", { class: "count", "aria-label": `${unread} unread` }, unread) : null,
       ),
     );

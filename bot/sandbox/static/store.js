@@ -14,6 +14,7 @@ export class Store {
     this.app = null;
     this.shortcuts = [];
     this.commands = [];
+    this.standing = { installed: true, connected: true };
   }
 
   load(state) {
@@ -25,6 +26,7 @@ export class Store {
     this.prompts = new Map(Object.entries(state.prompts));
     this.home = state.home;
     this.app = state.app;
+    this.standing = { installed: state.installed, connected: state.connected };
     this.team = state.team;
     this.shortcuts = state.shortcuts;
     this.commands = state.commands;

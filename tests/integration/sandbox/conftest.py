@@ -1,10 +1,12 @@
 """A running sandbox, people in it, and a real Bolt app on Socket Mode."""
 
 import logging
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from playwright.async_api import Page, async_playwright
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
@@ -16,6 +18,8 @@ from bot.sandbox.settings import SandboxSettings
 AMIRA, BEN, GRACE = "U0AMIRA001", "U0BENNO002", "U0GRACE007"
 BOT = "U0UNDRSTDY"
 SUPPORT, BILLING, REVIEW = "C0SUPPORT2", "C0BILLING3", "C0REVIEW04"
+
+CHROMIUM = shutil.which("chromium")
 
 FAST = SandboxSettings(ack_timeout_s=0.5, retry_delays_s=(0.0, 0.05, 0.1), trigger_life_s=3.0)
 
@@ -65,3 +69,22 @@ async def connected(app: AsyncApp, sandbox: RunningSandbox) -> AsyncIterator[Non
         yield
     finally:
         await handler.close_async()  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture
+async def page(sandbox: RunningSandbox) -> AsyncIterator[Page]:
+    async with async_playwright() as player:
+        browser = await player.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        opened = await browser.new_page(viewport={"width": 1300, "height": 800})
+        problems: list[str] = []
+        opened.on("pageerror", lambda error: problems.append(str(error)))
+        opened.on("requestfailed", lambda request: problems.append(request.url))
+        await opened.goto(f"{sandbox.url}/?as=amira")
+        await opened.get_by_label("Message #support").wait_for()
+        yield opened
+        scripts = [problem for problem in problems if "/sandbox/feed" not in problem]
+        await browser.close()
+        assert scripts == []

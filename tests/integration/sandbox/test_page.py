@@ -1,45 +1,22 @@
 """The page in a real browser: ask, watch, thumb down with a reason, act as somebody else."""
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox.client import SandboxClient
 from bot.sandbox.server import RunningSandbox
-from tests.integration.sandbox.conftest import AMIRA, SUPPORT, connected
+from tests.integration.sandbox.conftest import AMIRA, CHROMIUM, SUPPORT, connected
 from tests.integration.sandbox.test_conversation import FEEDBACK, REASONS
-
-CHROMIUM = shutil.which("chromium")
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
 ]
-
-
-@pytest.fixture
-async def page(sandbox: RunningSandbox) -> AsyncIterator[Page]:
-    async with async_playwright() as player:
-        browser = await player.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        opened = await browser.new_page(viewport={"width": 1300, "height": 800})
-        problems: list[str] = []
-        opened.on("pageerror", lambda error: problems.append(str(error)))
-        opened.on("requestfailed", lambda request: problems.append(request.url))
-        await opened.goto(f"{sandbox.url}/?as=amira")
-        await opened.get_by_label("Message #support").wait_for()
-        yield opened
-        scripts = [problem for problem in problems if "/sandbox/feed" not in problem]
-        await browser.close()
-        assert scripts == []
 
 
 async def test_a_person_asks_thumbs_down_and_gives_a_reason(
