@@ -72,7 +72,9 @@ class WorkspaceBuilder:
         listening = ListenerParts(
             store=store,
             api=api,
-            voting=VotingDesk(store, clock, redactor),
+            voting=VotingDesk(
+                store, clock, redactor, positive_share=self.settings.review.positive_share
+            ),
             corrections=CorrectionDesk(store, clock, redactor),
             reviews=ReviewDesk(
                 store, clock, redactor, second_share=self.settings.review.second_share

@@ -4,12 +4,14 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from bot.redacting import VERSION, ThreadRedactor
 from feedback.clock import Clock
 from feedback.domain.correction import (
     Correction,
     CorrectionSource,
+    CorrectionState,
     QueueReason,
 )
 from feedback.domain.interaction import Interaction, Rating, Reason
@@ -23,6 +25,8 @@ THREAD_CORRECTION = "thread_correction"
 """Outbox kind: post the corrected answer in the thread."""
 
 REVIEWER_AUTHORED = "reviewer_authored"
+THE_BOT = "understudy"
+"""Author of answers that are proposed as they are."""
 _TAGS, _TAG_CHARS = 5, 30
 
 
@@ -207,6 +211,32 @@ async def passages_of(tx: Transaction, interaction: Interaction) -> tuple[str, .
     if not interaction.with_context:
         return ()
     return await tx.conversations.passages([hit.chunk_id for hit in interaction.retrieved])
+
+
+async def propose_liked(tx: Transaction, interaction: Interaction, *, at: datetime) -> None:
+    """Proposes an answer that people like as it is, once, unless somebody corrected it."""
+    known = await tx.corrections.of_interaction(interaction.id)
+    if known or interaction.abstained or not interaction.answer:
+        return
+    liked = Correction(
+        id=f"c-liked-{interaction.id}",
+        interaction_id=interaction.id,
+        thread_key=interaction.thread_key,
+        team=interaction.team,
+        question=interaction.question,
+        bot_answer=interaction.answer,
+        text=interaction.answer,
+        author=THE_BOT,
+        source=CorrectionSource.LIKED_ANSWER,
+        consent=REVIEWER_AUTHORED,  # no person wrote it, and a reviewer has to stand for it
+        created_at=at,
+        redaction_version=VERSION,
+        passages=await passages_of(tx, interaction),
+        state=CorrectionState.PROPOSED,
+        queued_for=(QueueReason.POSITIVE_SAMPLE,),
+    )
+    await tx.corrections.add(liked)
+    await owe_card(tx, liked)
 
 
 async def owe_card(tx: Transaction, correction: Correction) -> None:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.correcting import propose_liked
 from bot.redacting import ThreadRedactor
 from feedback.clock import Clock
 from feedback.domain.interaction import Interaction, InteractionState, Rating, Reason
+from feedback.domain.reviewing import is_positive_sample
 from feedback.domain.vote import Vote, VoteEvent, VoteSource
 from feedback.errors import NotFoundError
 from feedback.store.unit_of_work import Store, Transaction
@@ -29,9 +31,16 @@ class Act:
 
 
 class VotingDesk:
-    """Records votes; every method may be repeated with the same act."""
+    """Records votes; every method may be repeated with the same act.
 
-    def __init__(self, store: Store, clock: Clock, redactor: ThreadRedactor) -> None:
+    Args:
+        positive_share: Share of the liked answers that reviewers look at.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, redactor: ThreadRedactor, *, positive_share: float = 0.0
+    ) -> None:
+        self._positive_share = positive_share
         self._store = store
         self._clock = clock
         self._redactor = redactor
@@ -46,6 +55,8 @@ class VotingDesk:
             interaction = await _answer(tx, act.team, interaction_id)
             event = _event(act, interaction.id, rating, VoteSource.BUTTON)
             vote = await tx.votes.record(event, at=self._clock.now())
+            if rating is Rating.UP and is_positive_sample(interaction.id, self._positive_share):
+                await propose_liked(tx, interaction, at=self._clock.now())
             if act.delivery_id is not None:
                 await tx.inbox.finish(act.delivery_id)
         return vote

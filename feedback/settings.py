@@ -118,6 +118,8 @@ class ReviewSettings(_Group):
     second_share: float = Field(default=0.0, ge=0, le=1)
     """Share of corrections that need a second, independent decision; 0.1 shows how far reviewers
     agree (Cohen's kappa) at a tenth more work. Needs two reviewers besides the author."""
+    positive_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of the answers with a thumb up that reviewers look at too: liked is not yet right."""
 
 
 class PrivacySettings(_Group):

@@ -42,6 +42,7 @@ class CorrectionSource(StrEnum):
     MODAL = "modal"
     TAUGHT_REPLY = "taught_reply"
     HUMAN_REPLY = "human_reply"
+    LIKED_ANSWER = "liked_answer"
     IMPORT = "import"
 
 

@@ -50,7 +50,21 @@ def needs_second(correction_id: str, share: float) -> bool:
         correction_id: Opaque; its hash decides, so that nobody can choose.
         share: 0 none, 1 all.
     """
-    digest = hashlib.sha256(f"second look:{correction_id}".encode()).digest()
+    return _chosen("second look", correction_id, share)
+
+
+def is_positive_sample(interaction_id: str, share: float) -> bool:
+    """Whether an answer that people like is one of the share that reviewers look at.
+
+    Args:
+        interaction_id: Opaque; its hash decides.
+        share: 0 none, 1 all.
+    """
+    return _chosen("positive sample", interaction_id, share)
+
+
+def _chosen(purpose: str, identity: str, share: float) -> bool:
+    digest = hashlib.sha256(f"{purpose}:{identity}".encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 

@@ -57,12 +57,12 @@ class SqlReviewing:
         return [to_correction(row) for row in rows.mappings()]
 
     async def pairs(
-        self, team: str, reviewer: str | None = None
+        self, team: str | None, reviewer: str | None = None
     ) -> Sequence[tuple[Decision, Decision]]:
         """Returns the two independent decisions about each correction that got two.
 
         Args:
-            team: The workspace.
+            team: The workspace; None: all of them.
             reviewer: Only pairs that this person took part in, their own decision first.
         """
         first, second = reviews.alias("first"), reviews.alias("second")
@@ -70,7 +70,11 @@ class SqlReviewing:
             select(first.c.reviewer, first.c.decision, second.c.reviewer, second.c.decision)
             .join(second, second.c.correction_id == first.c.correction_id)
             .join(corrections, corrections.c.id == first.c.correction_id)
-            .where(corrections.c.team == team, first.c.round == FIRST, second.c.round == SECOND)
+            .where(
+                or_(literal(team is None), corrections.c.team == team),
+                first.c.round == FIRST,
+                second.c.round == SECOND,
+            )
             .order_by(second.c.id)
         )
         found = []

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import PlainTextResponse
 
 from feedback.domain.cycle import CycleState
+from feedback.domain.reviewing import agreement
 from feedback.domain.trial import Trial
 from feedback.store.cycles import SCHEDULER_LOOKED_AT
 from feedback.store.unit_of_work import Transaction
@@ -127,7 +128,11 @@ async def _work(tx: Transaction) -> list[Gauge]:
 
 async def _feedback(tx: Transaction, site: Site) -> list[Gauge]:
     labels = await tx.overview.labels(site.consent)
+    agreed = agreement(await tx.reviewing.pairs(None))
+    kappa = [] if agreed.kappa is None else [_kappa(agreed.kappa)]
     return [
+        _gauge("double_reviews", "Corrections decided by two people.", agreed.pairs),
+        *kappa,
         Gauge(
             name="understudy_votes",
             help="Current opinions of answers.",
@@ -169,6 +174,10 @@ async def _learning(tx: Transaction, site: Site) -> list[Gauge]:
             _gauge("scheduler_age_seconds", "Seconds since the scheduler last looked.", age)
         )
     return gauges
+
+
+def _kappa(value: float) -> Gauge:
+    return _gauge("review_kappa", "Cohen's kappa of the independent double reviews.", value)
 
 
 def _gauge(name: str, help_text: str, value: float) -> Gauge:

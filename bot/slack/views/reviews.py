@@ -173,6 +173,8 @@ def _escalation(reviews: Sequence[Review]) -> list[Block]:
 def _origin(correction: Correction) -> str:
     if correction.source is CorrectionSource.HUMAN_REPLY:
         return f"Reply of <@{correction.author}> in the thread"
+    if correction.source is CorrectionSource.LIKED_ANSWER:
+        return "The bot's answer as it was"
     if correction.source is CorrectionSource.IMPORT:
         return "From an imported transcript"
     return f"Proposed by <@{correction.author}>"

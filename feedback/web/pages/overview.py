@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from feedback.domain.cycle import Cycle
 from feedback.domain.operating import FROZEN, Act
+from feedback.domain.reviewing import agreement
 from feedback.operations import set_brake
 from feedback.store.cycles import SCHEDULER_LOOKED_AT
 from feedback.store.unit_of_work import Transaction
@@ -84,6 +85,7 @@ async def read_overview(tx: Transaction, site: Site) -> views.Overview:
             await tx.overview.labels(site.consent),
             site.label_gate,
             datasets[0].labels if datasets else None,
+            agreement(await tx.reviewing.pairs(None)),
         ),
         pulse=views.pulse(await tx.switches.get(SCHEDULER_LOOKED_AT), now, site.tick_s),
         backlog=await tx.overview.backlog(),

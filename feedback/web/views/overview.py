@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from feedback.domain.audit import AuditEntry
 from feedback.domain.cycle import Cycle, CycleState
 from feedback.domain.learning import Adapter, Deployment, DeploymentState, TrainingRun
+from feedback.domain.reviewing import Agreement
 from feedback.store.overview import Backlog, LabelCounts, SwitchState
 from feedback.web.views.cycle import StepView, outcome_tone, steps_of
 from feedback.web.views.experiment import ExperimentView
@@ -53,6 +54,7 @@ class LabelGate:
 
     Attributes:
         clean: Distinct, clean labels of the newest dataset; None before the first.
+        agreed: How far two independent reviewers agree.
     """
 
     trainable: int
@@ -60,6 +62,7 @@ class LabelGate:
     waiting: int
     required: int
     clean: int | None
+    agreed: Agreement | None = None
 
     @property
     def share(self) -> float:
@@ -149,7 +152,9 @@ def deployment_view(active: Deployment | None) -> DeploymentView | None:
     )
 
 
-def label_gate(counts: LabelCounts, required: int, clean: int | None) -> LabelGate:
+def label_gate(
+    counts: LabelCounts, required: int, clean: int | None, agreed: Agreement | None = None
+) -> LabelGate:
     """Returns how far the labels are."""
     return LabelGate(
         trainable=counts.trainable,
@@ -157,6 +162,7 @@ def label_gate(counts: LabelCounts, required: int, clean: int | None) -> LabelGa
         waiting=counts.waiting,
         required=required,
         clean=clean,
+        agreed=agreed,
     )
 
 

@@ -66,10 +66,9 @@ async def private(place: Workplace, user: str, card: SandboxMessage, after: str 
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Everything is decided twice."""
-    return settings.model_copy(
-        update={"review": settings.review.model_copy(update={"second_share": 1.0})}
-    )
+    """Everything is decided twice, and everything liked is looked at."""
+    shares = {"second_share": 1.0, "positive_share": 1.0}
+    return settings.model_copy(update={"review": settings.review.model_copy(update=shares)})
 
 
 @pytest.fixture
@@ -289,3 +288,31 @@ async def test_two_claims_at_once_and_one_wins(workplace: Workplace) -> None:
     row = await only_correction(workplace)
     loser = HENRIK if row.claimed_by == GRACE else GRACE
     assert "faster" in await private(workplace, loser, card)
+
+
+async def test_a_liked_answer_is_looked_at_once(
+    sandbox: RunningSandbox, store: Store, settings: Settings, make_bot: MakeBot
+) -> None:
+    assert settings.review.positive_share == 1.0
+    model, library = FakeTextGenerator(answer_everything), Library()
+    async with make_bot(model, library) as bot, SandboxClient(sandbox.url) as people:
+        place = Workplace(
+            people=people, store=store, bot=bot, library=library, model=model, sandbox=sandbox
+        )
+        answer = await place.ask()
+        for user in (BEN, HENRIK):
+            await people.click(
+                user=user, message=answer, action_id="answer_feedback", value="positive"
+            )
+        card = await people.wait_for_message(channel=REVIEW, where=lambda m: "Correction" in m.text)
+        assert "answers that people liked" in str(card.blocks)
+        await place.settle()
+        row = await only_correction(place)
+        assert row.text == row.bot_answer == answer.text
+        await people.click(user=GRACE, message=card, action_id="review_approve")
+        waiting = await card_saying(place, "second, independent")
+        await people.click(user=INES, message=waiting, action_id="review_approve")
+        await card_saying(place, "approved")
+        async with store.begin() as tx:
+            (label,) = await tx.records.trainable("reviewer_authored")
+        assert label.correction == label.answer == answer.text

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import text
 
+from feedback.domain.correction import QueueReason
 from feedback.domain.interaction import InteractionRecord
 from feedback.store.imports import ImportCounts
 from feedback.store.unit_of_work import Store
@@ -47,3 +48,19 @@ async def test_imported_text_trains_only_when_reviewed_and_allowed(store: Store)
         rated = await tx.records.rated()
     assert sorted(row.correction or "" for row in rows) == [f"better {n}" for n in range(1, 5)]
     assert [record.failed for record in rated] == [False, True, True, True, True]
+
+
+async def test_a_team_adopts_candidates_once_and_may_vouch_for_them(store: Store) -> None:
+    async with store.begin() as tx:
+        await tx.imports.add(_records(), {}, redaction_version="1", at=NOW)
+        assert await tx.reviewing.imported() == 4
+        first = await tx.reviewing.adopt("T0A", limit=3)
+        rest = await tx.reviewing.adopt("T0B", limit=9, consent="reviewer_authored")
+        assert await tx.reviewing.imported() == 0
+        assert await tx.reviewing.adopt("T0A", limit=9) == []
+        assert len(await tx.corrections.queue("T0A")) == 3
+    assert [c.text for c in (*first, *rest)] == [f"better {n}" for n in range(1, 5)]
+    assert [(c.team, c.consent) for c in (first[0], rest[0])] == [
+        ("T0A", "none"), ("T0B", "reviewer_authored"),
+    ]  # fmt: skip
+    assert first[0].queued_for == (QueueReason.IMPORTED,)
