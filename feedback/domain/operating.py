@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from feedback.domain.trial import decision_words
+
 FROZEN = "frozen"
 """Name of the brake among the switches: while it is on, the champion answers every new turn."""
 
@@ -88,7 +90,8 @@ def changes(shown: Standing, now: Standing, act: OperatorAct) -> tuple[str, ...]
     if shown.state != now.state:
         found.append(f"the experiment moved from {shown.state} to {now.state}")
     if shown.decision != now.decision:
-        found.append(f"the evidence said {shown.decision or 'nothing'} and says {now.decision} now")
+        before, after = (decision_words(item.decision or "NONE") for item in (shown, now))
+        found.append(f"the evidence said {before} and says {after} now")
     if shown.frozen != now.frozen:
         found.append("traffic was frozen" if now.frozen else "traffic is no longer frozen")
     return tuple(found)

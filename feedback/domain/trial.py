@@ -44,3 +44,11 @@ class TrialStage:
     stage: str
     share: float
     entered_at: datetime
+
+
+def decision_words(code: str) -> str:
+    """Returns a decision as people say it: `HOLD_response` is "hold: response"."""
+    if code == "NONE":
+        return "undecided"
+    first, _, rest = code.replace("_GUARD:", "_").partition("_")
+    return f"{first.lower()}: {rest.lower().replace('_', ' ')}" if rest else first.lower()

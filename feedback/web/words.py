@@ -3,6 +3,8 @@
 import math
 from datetime import datetime
 
+from feedback.domain.trial import decision_words
+
 _PLAIN = {"fine_tune": "fine-tune", "not_needed": "not needed"}
 _UNKNOWN = "\N{EN DASH}"
 _THIN = "\N{NARROW NO-BREAK SPACE}"
@@ -16,10 +18,7 @@ def plain(name: object) -> str:
 
 def decision(code: str) -> str:
     """Returns an experiment's decision as people say it, such as `HOLD_response`."""
-    if code == "NONE":
-        return "undecided"
-    first, _, rest = code.replace("_GUARD:", "_").partition("_")
-    return f"{first.lower()}: {plain(rest.lower())}" if rest else first.lower()
+    return decision_words(code)
 
 
 def moment(value: datetime | None) -> str:

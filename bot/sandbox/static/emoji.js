@@ -12,6 +12,7 @@ export const EMOJI = {
   ok_hand: "👌", fire: "🔥", star: "⭐", inbox_tray: "📥", outbox_tray: "📤", calendar: "📅",
   snowflake: "❄️", shield: "🛡️", performing_arts: "🎭", large_green_circle: "🟢",
   large_yellow_circle: "🟡", red_circle: "🔴", large_blue_circle: "🔵", white_circle: "⚪",
+  information_source: "ℹ️", sunny: "☀️", rewind: "⏪", arrow_up: "⬆️",
 };
 
 export const QUICK = ["+1", "-1", "eyes", "white_check_mark", "tada", "heart"];

@@ -9,6 +9,7 @@ from bot.slack.views.blocks import Block, button, clip, context, escape, markdow
 from feedback.domain.operating import Confirmation, OperatorAct, Standing, model_name
 from feedback.domain.outlook import Gate, GateState, Outlook, describe_gate
 from feedback.domain.person import Role
+from feedback.domain.trial import decision_words
 from feedback.domain.why import WhyReport
 
 _MEANINGS = {
@@ -79,7 +80,7 @@ def _facts(status: Status) -> Iterator[str]:
         yield (
             f"*Experiment*: {escape(trial.challenger_id)} in {trial.stage}, "
             f"{trial.share:.0%} of new threads, since {_when(trial.started_at)}; "
-            f"the evidence says {escape(trial.decision or 'nothing yet')}"
+            f"the evidence says {_evidence(trial.decision)}"
         )
     if status.cycle is not None:
         yield f"*Cycle*: {status.cycle.id} is at {status.cycle.state}"
@@ -156,7 +157,7 @@ def _question(asked: Confirmation) -> str:
     return (
         f"Make *{escape(str(seen.challenger_id))}* the champion instead of *{champion}*? "
         f"The experiment is in {seen.state}, and its evidence says "
-        f"{escape(seen.decision or 'nothing yet')}: your word goes over it."
+        f"{_evidence(seen.decision)}; your word goes over it."
     )
 
 
@@ -178,6 +179,10 @@ def _confirmation(asked: Confirmation, text: str) -> list[Block]:
         ],
     }
     return [*blocks, buttons, context(f"Good until {_time(asked.expires_at)}, and once.")]
+
+
+def _evidence(decision: str | None) -> str:
+    return escape(decision_words(decision)) if decision else "nothing yet"
 
 
 def _person(name: str) -> str:

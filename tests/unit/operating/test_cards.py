@@ -107,7 +107,14 @@ def test_help_shows_what_the_person_may_do() -> None:
 def test_a_confirmation_shows_what_it_is_bound_to() -> None:
     _, blocks = render(asked(OperatorAct.PROMOTE))
     shown = "\n".join(found for _, found in texts(blocks))
-    for part in ("*new*", "*the base model*", "TEST", "HOLD_samples", "over it", "Good until"):
+    for part in (
+        "*new*",
+        "*the base model*",
+        "TEST",
+        "says hold: samples",
+        "over it",
+        "Good until",
+    ):
         assert part in shown
     values = [item["value"] for item in blocks[2]["elements"]]
     assert values == ['{"k":"abc"}', '{"k":"abc"}'], "buttons carry an opaque id and nothing else"

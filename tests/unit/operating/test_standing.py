@@ -29,7 +29,7 @@ def test_nothing_moved(act: OperatorAct) -> None:
     [
         ({"champion_version": 5, "champion_id": None}, "is the base model now", True),
         ({"state": "READY"}, "from TEST to READY", False),
-        ({"decision": "HOLD_response"}, "says HOLD_response now", False),
+        ({"decision": "HOLD_response"}, "said undecided and says hold: response now", False),
         ({"frozen": True}, "traffic was frozen", False),
         ({"experiment_id": None}, "experiment e1 is over", False),
         ({"experiment_id": "e2"}, "e2 is running", False),
