@@ -11,7 +11,8 @@ from bot.abstain import ABSTAIN_TEXT, decide_abstain, passed_on
 from bot.drafts import Audience, Draft, Source, sources_of
 from bot.redacting import ThreadRedactor
 from bot.routing import Turn, TurnRouter
-from bot.slack.payloads import Question, channels_of, moment_of, plain_text
+from bot.sight import nearby
+from bot.slack.payloads import Question, moment_of, plain_text
 from feedback.clock import Clock
 from feedback.domain.channel import ChannelSettings
 from feedback.domain.handoff import wants_person
@@ -95,14 +96,16 @@ class Prepared:
     """A stored question, ready to be answered.
 
     Attributes:
-        settings: Of its channel; a direct message takes the on-call group of the channel that the
-            asker has in sight.
+        settings: Of its channel.
+        nearby: The channel that the asker of a direct message has in sight, if the bot is at home
+            there: a hint where colleagues can be called.
     """
 
     interaction: Interaction
     thread: Thread
     history: Sequence[Message]
     settings: ChannelSettings = field(default_factory=ChannelSettings)
+    nearby: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +150,7 @@ class Answering:
         if not text:
             raise InvalidInputError("the message has no text; there is nothing to answer")
         async with self._store.begin() as tx:
-            settings = await _settings_for(tx, question)
+            settings = await tx.channels.get(question.team, question.channel)
             if not settings.answering:
                 raise ChannelSilentError(f"the bot is switched off in {question.channel}")
             thread = await tx.conversations.open_thread(_thread_of(question))
@@ -158,7 +161,14 @@ class Answering:
                 _interaction_of(question, redacted.text)
             )
             history = await self._history(tx, question)
-        return Prepared(interaction=interaction, thread=thread, history=history, settings=settings)
+            near = await nearby(tx, question) if question.direct else None
+        return Prepared(
+            interaction=interaction,
+            thread=thread,
+            history=history,
+            settings=settings,
+            nearby=near,
+        )
 
     async def again(self, prepared: Prepared) -> Prepared:
         """Returns the question as it is stored now."""
@@ -350,18 +360,6 @@ def _retrieved(found: SearchResult) -> tuple[Retrieved, ...]:
     return tuple(
         Retrieved(doc_id=hit.doc_id, score=hit.score, chunk_id=hit.chunk_id) for hit in found.hits
     )
-
-
-async def _settings_for(tx: Transaction, question: Question) -> ChannelSettings:
-    if not question.direct:
-        return await tx.channels.get(question.team, question.channel)
-    in_sight = question.looking_at or channels_of(
-        {"entities": await tx.turns.looked_at(question.team, question.by)}
-    )
-    if not in_sight:
-        return ChannelSettings()
-    seen = await tx.channels.get(question.team, in_sight[0])
-    return ChannelSettings(on_call=seen.on_call)
 
 
 def _nonempty(generation: Generation) -> Generation:

@@ -153,7 +153,7 @@ class Asking:
     async def _try(self, row: InboxRow, question: Question, prepared: Prepared) -> bool:
         async with AsyncExitStack() as stack:
             work = await stack.enter_async_context(self._parts.status.working(question))
-            manner = self._parts.manners.of(question, prepared.settings)
+            manner = self._parts.manners.of(question, prepared)
             turn = _Turn(
                 row=row,
                 question=question,
@@ -252,7 +252,7 @@ class Asking:
 
     async def _deliver_stored(self, row: InboxRow, question: Question, prepared: Prepared) -> bool:
         answered = await self._stored(prepared.interaction)
-        manner = self._parts.manners.of(question, prepared.settings)
+        manner = self._parts.manners.of(question, prepared)
         async with self._parts.status.working(question):
             try:
                 ts = await self._poster.post(answered, manner, reconcile=True)

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from bot.answering import Prepared
 from bot.slack.payloads import Question
-from feedback.domain.channel import ChannelSettings, Streaming
+from feedback.domain.channel import Streaming
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,10 +14,12 @@ class Manner:
     Attributes:
         streaming: People watch the answer being written.
         feedback: The answer carries the thumbs.
+        nearby: Channel to point to when the bot does not know, because colleagues are there.
     """
 
     streaming: bool = False
     feedback: bool = True
+    nearby: str | None = None
 
 
 class ChannelManners:
@@ -29,9 +32,10 @@ class ChannelManners:
     def __init__(self, *, stream_channels: bool) -> None:
         self._stream_channels = stream_channels
 
-    def of(self, question: Question, settings: ChannelSettings) -> Manner:
+    def of(self, question: Question, prepared: Prepared) -> Manner:
         """Returns how the answer to a question appears."""
+        settings = prepared.settings
         streaming = question.direct or self._stream_channels
         if settings.streaming is not Streaming.DEFAULT:
             streaming = settings.streaming is Streaming.ON
-        return Manner(streaming=streaming, feedback=settings.buttons)
+        return Manner(streaming=streaming, feedback=settings.buttons, nearby=prepared.nearby)

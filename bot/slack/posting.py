@@ -44,6 +44,7 @@ class _Part:
     sources: Sequence[Source]
     last: bool
     thumbs: bool
+    nearby: str | None
 
     @property
     def root(self) -> str:
@@ -59,6 +60,7 @@ class _Part:
             self.sources,
             buttons=self.last,
             thumbs=self.thumbs,
+            nearby=self.nearby,
         )
 
     def blocks(self) -> list[Block]:
@@ -68,6 +70,7 @@ class _Part:
             self.sources,
             buttons=self.last,
             thumbs=self.thumbs,
+            nearby=self.nearby,
         )
 
 
@@ -235,6 +238,7 @@ def _parts(answered: Answered, manner: Manner) -> list[_Part]:
             sources=answered.sources if number == len(texts) - 1 else (),
             last=number == len(texts) - 1,
             thumbs=manner.feedback,
+            nearby=manner.nearby if interaction.abstained else None,
         )
         for number, text in enumerate(texts)
     ]

@@ -141,6 +141,16 @@ class SqlTurns:
         )
         return list(found or [])
 
+    async def at_home_in(self, team: str, channel: str) -> bool:
+        """Whether the bot was ever asked in a channel."""
+        return bool(
+            await self._connection.scalar(
+                select(
+                    exists().where(interactions.c.team == team, interactions.c.channel == channel)
+                )
+            )
+        )
+
     async def popular(self, team: str, *, limit: int) -> list[str]:
         """Returns what different people asked , most asked first.
 

@@ -44,6 +44,7 @@ def answer_blocks(
     *,
     buttons: bool = True,
     thumbs: bool = True,
+    nearby: str | None = None,
 ) -> list[Block]:
     """Returns one answer as people see it.
 
@@ -53,10 +54,11 @@ def answer_blocks(
         sources: Documents to name.
         buttons: Whether people may vote and correct here.
         thumbs: False leaves the thumbs out; the channel does not want them.
+        nearby: Channel to point to, because colleagues can be called there.
     """
     return [
         {"type": "markdown", "text": escape(text)},
-        *tail_blocks(interaction_id, sources, buttons=buttons, thumbs=thumbs),
+        *tail_blocks(interaction_id, sources, buttons=buttons, thumbs=thumbs, nearby=nearby),
     ]
 
 
@@ -66,12 +68,15 @@ def tail_blocks(
     *,
     buttons: bool = True,
     thumbs: bool = True,
+    nearby: str | None = None,
 ) -> list[Block]:
     """Returns what stands below the text of an answer."""
     blocks = []
     if sources:
         links = [_link(source) for source in sources]
         blocks.append(context("Sources: " + " \N{MIDDLE DOT} ".join(links)))
+    if nearby and buttons:
+        blocks.append(context(f"If you ask me in <#{nearby}>, I can call a colleague there."))
     if buttons and thumbs:
         blocks.append(_vote_buttons(interaction_id))
     if buttons:

@@ -1,6 +1,5 @@
 """What a channel's settings change about answers, from the next question on."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from feedback.domain.channel import ChannelSettings, Streaming
@@ -55,24 +54,20 @@ async def test_the_bot_is_silent_where_it_is_switched_off(workplace: Workplace) 
     assert "switched off" in note.text
 
 
-async def test_a_channel_calls_its_own_people(workplace: Workplace) -> None:
-    await set_up(workplace, ChannelSettings(on_call="S0OWN"))
-    answer = await workplace.ask(UNKNOWN)
-    assert "<!subteam^S0OWN>" in str(answer.blocks)
-    await set_up(workplace, ChannelSettings(on_call=BEN))
-    answer = await workplace.ask(UNKNOWN)
-    assert f"<@{BEN}>" in str(answer.blocks)
-
-
-async def test_a_direct_message_calls_the_people_of_the_channel_in_sight(
-    workplace: Workplace,
-) -> None:
-    await set_up(workplace, replace(ChannelSettings(on_call="S0OWN"), buttons=False))
+async def test_a_direct_message_points_to_the_channel_in_sight(workplace: Workplace) -> None:
+    await set_up(workplace, ChannelSettings(buttons=False))
     entity = {"type": "slack#/types/channel_id", "value": SUPPORT}
     async with workplace.store.begin() as tx:
         await tx.turns.look_at(workplace.team, AMIRA, [entity], event_ts=1.0)
-    channel = await workplace.people.open_dm(user=AMIRA)
-    asked = await workplace.people.post(user=AMIRA, channel=channel, text=UNKNOWN)
-    answer = await workplace.people.wait_for_reply(channel=channel, thread_ts=asked.ts)
-    assert "<!subteam^S0OWN>" in str(answer.blocks)
-    assert "feedback_buttons" in str(answer.blocks), "only a hint: its other settings stay there"
+
+    async def ask() -> str:
+        channel = await workplace.people.open_dm(user=AMIRA)
+        asked = await workplace.people.post(user=AMIRA, channel=channel, text=UNKNOWN)
+        answer = await workplace.people.wait_for_reply(channel=channel, thread_ts=asked.ts)
+        return str(answer.blocks)
+
+    assert f"<#{SUPPORT}>" not in await ask(), "the bot was never asked there"
+    await workplace.ask()
+    shown = await ask()
+    assert f"<#{SUPPORT}>" in shown
+    assert "feedback_buttons" in shown, "only a hint: the channel's settings stay there"
