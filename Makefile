@@ -6,8 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 STAMP := $(VENV)/.installed
+EMULATOR := local-slack-linux-x64@0.1.8
+EMULATOR_SHA512 := d810932b129a8e364d5824828fae89ab954349c503369199d65037dbcd48f11be90c4e3f50b0b00b6e9395c5baff8b0f6d24ecd364372a34e296d269dd9044be
 
-.PHONY: help setup demo up test check fmt lint types imports cov docs base-model browser clean
+.PHONY: help setup demo up test check fmt lint types imports cov docs base-model browser emulator clean
 
 help: ## show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -56,6 +58,11 @@ browser: ## Chromium for the tests that drive a real browser (Debian's package)
 
 docs: setup ## regenerate the reference pages
 	$(BIN)/python -m tests.docs.generate
+
+emulator: ## an independent Slack emulator into .emulator, which its tests then use (Linux, npm, 36 MB)
+	mkdir -p .emulator
+	cd .emulator && npm pack --silent $(EMULATOR) && echo "$(EMULATOR_SHA512)  $(subst @,-,$(EMULATOR)).tgz" | sha512sum --check --quiet
+	cd .emulator && tar xzf $(subst @,-,$(EMULATOR)).tgz
 
 base-model: setup ## train the packaged tiny base model again from its recipe (about 15 CPU minutes)
 	$(BIN)/python -m retrain.base_model $(ARGS)
