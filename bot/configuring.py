@@ -35,6 +35,11 @@ def _installing(slack: SlackSettings) -> list[str]:
             "SLACK_BOT_TOKEN and SLACK_CLIENT_ID are both set; one is for a single workspace, the "
             "other for installations by OAuth"
         )
+    if slack.review_channel:
+        problems.append(
+            "UNDERSTUDY_SLACK__REVIEW_CHANNEL is for a single workspace; with SLACK_CLIENT_ID use "
+            "`understudy slack review-channel` for each"
+        )
     if slack.client_secret is None:
         problems.append("SLACK_CLIENT_SECRET is not set; installations by OAuth need it")
     if not slack.encryption_keys:

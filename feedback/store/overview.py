@@ -23,6 +23,7 @@ class Backlog:
 
     Attributes:
         inbox_waiting: Deliveries of Slack that a worker still has to take or to finish.
+        inbox_parked: Deliveries of workspaces that have to install the bot again first.
         inbox_failed: Deliveries given up, or never understood: a person should look.
         outbox_waiting: Side effects still owed.
         outbox_failed: Side effects given up.
@@ -34,6 +35,7 @@ class Backlog:
     outbox_waiting: int
     outbox_failed: int
     oldest: datetime | None
+    inbox_parked: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +102,7 @@ class SqlOverview:
         outbox_failed = outbox.c.done_at.is_not(None) & outbox.c.error.is_not(None)
         return Backlog(
             inbox_waiting=await self._count(waiting),
+            inbox_parked=await self._count(inbox.c.state == "parked"),
             inbox_failed=await self._count(inbox.c.state.in_(("failed", "unparsed"))),
             outbox_waiting=await self._count(outbox_waiting),
             outbox_failed=await self._count(outbox_failed),

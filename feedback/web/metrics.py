@@ -113,6 +113,7 @@ async def _work(tx: Transaction) -> list[Gauge]:
     arms = await tx.overview.answers_by_arm()
     return [
         _gauge("inbox_waiting", "Events stored and not finished.", backlog.inbox_waiting),
+        _gauge("inbox_parked", "Events of disabled workspaces.", backlog.inbox_parked),
         _gauge("inbox_failed", "Events given up or never understood.", backlog.inbox_failed),
         _gauge("outbox_waiting", "Side effects owed.", backlog.outbox_waiting),
         _gauge("outbox_failed", "Side effects given up.", backlog.outbox_failed),

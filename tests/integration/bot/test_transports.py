@@ -118,6 +118,21 @@ async def test_several_sockets_share_the_deliveries(store: Store, guard: StyleGu
             assert len(await place.answers(str(answer.thread_ts))) == 1
 
 
+async def test_closed_connections_come_back(store: Store, guard: StyleGuard) -> None:
+    async with started("socket", store, guard) as (place, _):
+        await place.ask()
+        sockets = place.sandbox.sandbox.socket_mode
+        before = sockets.connections
+        assert await place.people.disconnect() == 3
+
+        async def back() -> bool:
+            now = sockets.connections
+            return len(now) == 3 and not any(one in before for one in now)
+
+        await until(back)
+        assert (await place.ask("Can I export after that?")).text == ANSWER
+
+
 @asynccontextmanager
 async def door(store: Store, guard: StyleGuard) -> AsyncIterator[tuple[Workplace, str]]:
     async with started("http", store, guard) as (place, live):

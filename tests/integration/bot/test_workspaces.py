@@ -263,3 +263,24 @@ async def test_an_old_uninstallation_does_not_hurt_a_new_installation(
         await place.acme.settle()
         assert await state_of(store, ACME) is WorkspaceState.INSTALLED
         assert await place.acme.ask("Can I still export?")
+
+
+async def test_a_single_token_that_is_good_again_answers_what_waited(workplace: Workplace) -> None:
+    people = workplace.people
+    await workplace.ask()
+    await people.fault(method="chat.postMessage", kind="error", code="token_revoked")
+    asked = await people.post(user=AMIRA, channel=SUPPORT, text=f"<@{BOT}> How to export now?")
+
+    async def disabled() -> bool:
+        state = await state_of(workplace.store, workplace.team)
+        parked = await rows(workplace.store, "select attempts from inbox where state = 'parked'")
+        return state is WorkspaceState.DISABLED and parked == [(0,)]
+
+    await until(disabled)
+    # Anything new makes the bot ask Slack again; a minute later it does so by itself.
+    await people.post(user=BEN, channel=SUPPORT, text="Has anybody seen the bot?")
+    answer = await people.wait_for_reply(channel=SUPPORT, thread_ts=asked.ts)
+    assert answer.text == ANSWER
+    await workplace.settle()
+    assert len(await workplace.answers(asked.ts)) == 1
+    assert await state_of(workplace.store, workplace.team) is WorkspaceState.INSTALLED

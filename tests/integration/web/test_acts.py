@@ -112,6 +112,7 @@ async def test_metrics_of_a_full_record(client: httpx.AsyncClient, seeded: Seede
     for line in (
         "understudy_inbox_waiting 1",
         "understudy_inbox_failed 1",
+        "understudy_inbox_parked 0",
         'understudy_answers_by_arm{arm="challenger"} 1',
         'understudy_cycle_state{state="experimenting"} 1',
         'understudy_cycles{outcome="stopped"} 1',
