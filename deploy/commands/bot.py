@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bot.configuring import require_consistent
 from bot.guarding import StyleGuard
 from bot.model_clients import ModelClients
 from bot.retrieval import StoredKnowledge
@@ -39,6 +40,7 @@ def bot(
     if http:
         slack = settings.slack.model_copy(update={"transport": "http"})
         settings = settings.model_copy(update={"slack": slack})
+    require_consistent(settings.slack)
     asyncio.run(_bot(settings))
 
 
