@@ -112,8 +112,8 @@ async def _require(tx: Transaction, actor: Actor, role: Role) -> None:
 
 
 async def _only_admin(tx: Transaction, team: str, user: str) -> bool:
-    admins = [p.user_id for p in await tx.people.all(team) if p.role is Role.ADMIN and not p.is_bot]
-    return admins == [user]
+    people = await tx.people.privileged(team)
+    return [person.user_id for person in people if person.role is Role.ADMIN] == [user]
 
 
 async def _close(tx: Transaction, actor: Actor) -> None:

@@ -68,7 +68,7 @@ class HandoffDesk:
         self._clock = clock
         self._redactor = redactor
         self._on_call = on_call
-        self._effects_owed = effects_owed
+        self.wake = effects_owed
 
     async def call(
         self, team: str, user: str, interaction_id: str, *, delivery_id: int | None = None
@@ -88,21 +88,28 @@ class HandoffDesk:
             opened = await self._open(tx, interaction, user, HandoffReason.BUTTON)
             if delivery_id is not None:
                 await tx.inbox.finish(delivery_id)
-        self._effects_owed()
+        self.wake()
         return opened
 
-    async def after(self, tx: Transaction, interaction: Interaction) -> None:
-        """Calls a person when an answer is none, in the transaction that records its post."""
+    async def after(self, tx: Transaction, interaction: Interaction) -> bool:
+        """Calls a person when an answer is none, in the transaction that records its post.
+
+        Returns:
+            Whether somebody is called now; `wake` after the commit then.
+        """
         if _in_private(interaction):
-            return
+            return False
         if wants_person(interaction.question):
             earlier = await tx.conversations.history(
                 interaction.thread_key, before=interaction.question_ts, limit=1
             )
             about = earlier[-1] if earlier else interaction
-            await self._open(tx, about, interaction.asker, HandoffReason.WORDS)
-        elif interaction.abstained and await self._whom(tx, interaction):
-            await self._open(tx, interaction, interaction.asker, HandoffReason.ABSTAINED)
+            return await self._open(tx, about, interaction.asker, HandoffReason.WORDS)
+        if interaction.abstained and await self._whom(tx, interaction):
+            known = await tx.handoffs.of_interactions([interaction.id])
+            if not known:  # else a predecessor called somebody, who may be done by now
+                return await self._open(tx, interaction, interaction.asker, HandoffReason.ABSTAINED)
+        return False
 
     async def take(self, press: Press) -> None:
         """Takes an open hand-off.
@@ -157,7 +164,7 @@ class HandoffDesk:
             else:
                 return
             await _owe(tx, await tx.handoffs.get(handoff.id, team=handoff.team))
-        self._effects_owed()
+        self.wake()
 
     async def taken_back(self, team: str, channel: str, ts: str) -> None:
         """Forgets what was learnt from a reply that was deleted in Slack."""
@@ -168,7 +175,7 @@ class HandoffDesk:
             withdrawn = await tx.reviewing.withdraw(handoff.correction_id)
             if withdrawn:
                 await owe_card(tx, await tx.corrections.get(handoff.correction_id, team=team))
-        self._effects_owed()
+        self.wake()
 
     async def _open(
         self, tx: Transaction, interaction: Interaction, user: str, reason: HandoffReason

@@ -110,22 +110,36 @@ class Asking:
                 await self._parts.remark(question, SILENT_TEXT if silent else EMPTY_TEXT)
             return False
         try:
-            if prepared.interaction.state is InteractionState.PENDING:
-                return await self._answer(row, question, prepared)
-            if prepared.interaction.state is InteractionState.ANSWERED:
-                # A predecessor stored the answer and may or may not have posted it.
-                return await self._deliver_stored(row, question, prepared)
-            if question.asked_by is not None:
-                await self._parts.remark(question, ALREADY_TEXT)
-            return False
+            return await self._from_where_it_stands(row, question, prepared)
         finally:
             if row.attempts > 1:
                 # Whoever had it before may have died while it said that it was working.
                 await self._parts.status.clear(question)
 
+    async def _from_where_it_stands(
+        self, row: InboxRow, question: Question, prepared: Prepared
+    ) -> bool:
+        known, again = prepared.interaction, row.attempts > 1
+        match known.state:
+            case InteractionState.PENDING:
+                return await self._answer(row, question, prepared)
+            case InteractionState.ANSWERED:
+                # A predecessor stored the answer and may or may not have posted it.
+                return await self._deliver_stored(row, question, prepared)
+            case InteractionState.FAILED if again:
+                # It was given up, and whoever did it may have died before the apology.
+                await self._poster.apologise(known, apology(_incident(row)))
+            case InteractionState.ERASED if again and known.answer_ts is not None:
+                await self._poster.take_back(known, known.answer_ts)
+            case _ if question.asked_by is not None:
+                await self._parts.remark(question, ALREADY_TEXT)
+            case _:
+                pass
+        return False
+
     async def give_up(self, row: InboxRow, question: Question, exc: Exception) -> None:
         """Apologises once, with an id that leads operators to the log."""
-        incident = hashlib.sha256(row.event_id.encode()).hexdigest()[:8].upper()
+        incident = _incident(row)
         _log.error("incident %s: inbox row %s: %s", incident, row.id, exc)
         closed = {InteractionState.POSTED, InteractionState.ERASED, InteractionState.STOPPED}
         async with self._store.begin() as tx:
@@ -263,8 +277,11 @@ class Asking:
     async def _deliver(self, row: InboxRow, answered: Answered, *, ts: str) -> bool:
         async with self._store.begin() as tx:
             await tx.conversations.mark_posted(answered.interaction.id, ts, at=self._clock.now())
-            await self._parts.handoffs.after(tx, answered.interaction)
-            return await tx.inbox.complete(row)
+            called = await self._parts.handoffs.after(tx, answered.interaction)
+            closed = await tx.inbox.complete(row)
+        if called:
+            self._parts.handoffs.wake()
+        return closed
 
     async def _undeliverable(
         self, row: InboxRow, question: Question, answered: Answered, exc: SlackRefusedError
@@ -310,3 +327,7 @@ class Asking:
                 return not is_courtesy(question.text)
             await tx.turns.overhear(question.thread_key, question.ts)
         return False
+
+
+def _incident(row: InboxRow) -> str:
+    return hashlib.sha256(row.event_id.encode()).hexdigest()[:8].upper()

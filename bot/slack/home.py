@@ -90,11 +90,7 @@ class HomePages:
 
 
 async def _admin(tx: Transaction, team: str) -> AdminFacts:
-    everybody = await tx.people.all(team)
-    return AdminFacts(
-        people=[p for p in everybody if p.by_hand or p.role is not Role.AGENT],
-        channels=await tx.channels.all(team),
-    )
+    return AdminFacts(people=await tx.people.privileged(team), channels=await tx.channels.all(team))
 
 
 async def _cycle_sentence(tx: Transaction) -> str:

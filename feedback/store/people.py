@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import RowMapping, and_, case, literal, select, update
+from sqlalchemy import RowMapping, and_, case, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -104,6 +104,19 @@ class SqlPeople:
         )
         row = rows.mappings().first()
         return _person(row) if row else Person(team=team, user_id=user_id)
+
+    async def privileged(self, team: str) -> Sequence[Person]:
+        """Returns whoever is more than an agent, or was given a role by hand."""
+        rows = await self._connection.execute(
+            select(people)
+            .where(
+                people.c.team == team,
+                ~people.c.is_bot,
+                or_(people.c.role != Role.AGENT, people.c.role_source == HAND),
+            )
+            .order_by(people.c.role, people.c.user_id)
+        )
+        return [_person(row) for row in rows.mappings()]
 
     async def all(self, team: str) -> Sequence[Person]:
         """Returns everybody of a workspace."""

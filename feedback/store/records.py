@@ -27,7 +27,7 @@ _RATED = text(
         select distinct on (c.interaction_id) c.interaction_id, cv.text
         from corrections c
         join correction_versions cv on cv.correction_id = c.id and cv.version = c.version
-        where c.state in ('proposed', 'claimed', 'approved')
+        where c.state in ('proposed', 'claimed', 'second_look', 'approved')
         order by c.interaction_id, c.created_at desc
     ) c on c.interaction_id = i.id
     where i.answer is not null and i.state <> 'stopped'

@@ -1,5 +1,6 @@
 """Talk to a person: called, taken, answered, learnt from; and the bot keeps quiet meanwhile."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from bot.sandbox.gestures import SandboxMessage
@@ -233,3 +234,40 @@ async def test_nobody_is_called_into_a_direct_conversation(workplace: Workplace)
     interaction = await workplace.interaction(answer)
     async with workplace.store.begin() as tx:
         assert await tx.handoffs.of_interactions([interaction.id]) == {}
+
+
+async def test_a_forged_id_of_another_team_takes_nothing(workplace: Workplace) -> None:
+    people = workplace.people
+    called = await call(workplace)
+    answer = (await workplace.answers(str(called.thread_ts)))[0]
+    row = await handoff(workplace, answer)
+    elsewhere = replace(row, id="h-elsewhere", team="T0ELSEWHERE", thread_key="T0ELSEWHERE:C:1")
+    async with workplace.store.begin() as tx:
+        await tx.handoffs.open(elsewhere)
+    message = workplace.sandbox.sandbox.state.channel(SUPPORT).message(called.ts)
+    for block in message["blocks"]:
+        for element in block.get("elements", []):
+            element["value"] = element["value"].replace(row.id, elsewhere.id)
+    for action in ("handoff_take", "handoff_close"):
+        await people.click(user=BEN, message=called, action_id=action)
+    told = await people.wait_for_ephemeral(
+        user=BEN, channel=SUPPORT, thread_ts=str(called.thread_ts)
+    )
+    assert "cannot find" in told.text
+    await workplace.settle()
+    async with workplace.store.begin() as tx:
+        same = await tx.handoffs.get(elsewhere.id, team="T0ELSEWHERE")
+    assert (same.state, same.taken_by) == (HandoffState.OPEN, None)
+
+
+async def test_only_those_concerned_settle_it(workplace: Workplace) -> None:
+    people = workplace.people
+    called = await call(workplace)
+    root = str(called.thread_ts)
+    await people.click(user=BEN, message=called, action_id="handoff_close")
+    told = await people.wait_for_ephemeral(user=BEN, channel=SUPPORT, thread_ts=root)
+    assert "role does not permit" in told.text
+    await people.click(user=AMIRA, message=called, action_id="handoff_close")
+    answer = (await workplace.answers(root))[0]
+    await message_saying(workplace, answer, "settled")
+    assert (await handoff(workplace, answer)).state is HandoffState.CLOSED
