@@ -167,7 +167,10 @@ def describe(cycle: Cycle) -> str:
     """Returns one sentence about how a cycle ended, for operators."""
     gate = f" by the {cycle.gate} gate" if cycle.gate else ""
     outcome = (cycle.outcome or cycle.state).replace("_", " ")
-    return f"Cycle {cycle.id}: *{outcome}*{gate}. {cycle.reason or ''}".strip()
+    told = f"Cycle {cycle.id}: *{outcome}*{gate}. {cycle.reason or ''}".strip()
+    if cycle.outcome is CycleOutcome.NOT_NEEDED:
+        told += "\n`/understudy why` names every gate, what is missing, and when it may be there."
+    return told
 
 
 async def _new_cycle(

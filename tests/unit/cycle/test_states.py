@@ -1,16 +1,18 @@
 """The cycle's state machine, the schedule and the weighing are pure rules."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback.domain.cycle import CycleOutcome, CycleState, StepResult, next_state
+from feedback.domain.cycle import Cycle, CycleOutcome, CycleState, StepResult, next_state
 from feedback.domain.pattern import Pattern, PatternKind, PatternStatus, Verdict
 from feedback.domain.weighing import weigh
 from feedback.errors import ConfigurationError, ConflictError
 from feedback.settings import RetrainSettings
+from retrain.cycle.runner import describe
 from retrain.scheduling.schedule import CycleSchedule
 
 OPEN = [state for state in CycleState if state is not CycleState.DONE]
@@ -101,3 +103,24 @@ def test_weighing_says_everything_that_is_missing() -> None:
     assert not weighing.train
     assert "60 are missing" in weighing.reasons[0]
     assert "cheaper fixes come first" in weighing.reasons[1]
+
+
+def test_a_week_without_training_says_where_the_reasons_stand() -> None:
+    now = datetime(2026, 1, 11, 3, tzinfo=UTC)
+    cycle = Cycle(
+        id="c1",
+        state=CycleState.DONE,
+        version=3,
+        trigger="schedule",
+        requested_by="schedule",
+        outcome=CycleOutcome.NOT_NEEDED,
+        gate="labels",
+        reason="4 of 5 approved corrections: 1 are missing",
+        started_at=now,
+        updated_at=now,
+        ended_at=now,
+    )
+    told = describe(cycle)
+    assert told.startswith("Cycle c1: *not needed* by the labels gate. 4 of 5")
+    assert "/understudy why" in told
+    assert "/understudy why" not in describe(replace(cycle, outcome=CycleOutcome.PROMOTED))
