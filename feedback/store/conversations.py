@@ -52,10 +52,12 @@ class SqlConversations:
 
     async def open_thread(self, thread: Thread) -> Thread:
         """Creates the thread or returns the stored one, locked until the transaction ends."""
-        await self._connection.execute(
-            insert(threads).values(**asdict(thread)).on_conflict_do_nothing()
+        rows = await self._connection.execute(
+            insert(threads).values(**asdict(thread)).on_conflict_do_nothing().returning(threads)
         )
-        return await self.lock_thread(thread.key)
+        created = rows.mappings().first()
+        # A row that is not committed yet is as good as locked.
+        return to_domain(Thread, created) if created else await self.lock_thread(thread.key)
 
     async def lock_thread(self, key: str) -> Thread:
         """Returns a stored thread, locked until the transaction ends."""
@@ -90,9 +92,15 @@ class SqlConversations:
 
     async def create_pending(self, interaction: Interaction) -> Interaction:
         """Stores a question once; returns the stored one when it is known already."""
-        await self._connection.execute(
-            insert(interactions).values(**_columns(interaction)).on_conflict_do_nothing()
+        rows = await self._connection.execute(
+            insert(interactions)
+            .values(**_columns(interaction))
+            .on_conflict_do_nothing()
+            .returning(interactions)
         )
+        created = rows.mappings().first()
+        if created is not None:
+            return to_interaction(created)
         stored = await self.by_question(
             interaction.team, interaction.channel, interaction.question_ts
         )

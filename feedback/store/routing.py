@@ -1,8 +1,9 @@
 """Reads who answers next and stores each thread's arm once."""
 
 from dataclasses import asdict
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, literal, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,6 +22,42 @@ from feedback.store.tables.operations import switches
 RUNNING_STATES = ("CANARY", "RAMP", "TEST", "READY")
 
 
+def _route() -> Select[Any]:
+    """One statement, because every answer waits for it: what is absent reads as null."""
+    best, challenger = adapters.alias("best"), adapters.alias("challenger")
+    always = select(literal(1).label("one")).subquery("always")
+    return (
+        select(
+            deployments.c.url,
+            deployments.c.base_model,
+            deployments.c.proof,
+            deployments.c.adapters.label("served"),
+            best.c.id.label("champion_id"),
+            best.c.sha256.label("champion_sha256"),
+            experiments.c.id.label("experiment_id"),
+            experiments.c.salt,
+            experiments.c.stage,
+            experiments.c.share,
+            experiments.c.started_at,
+            challenger.c.id.label("challenger_id"),
+            challenger.c.sha256.label("challenger_sha256"),
+            switches.c.value.label("frozen"),
+        )
+        .select_from(
+            always.outerjoin(deployments, deployments.c.state == "active")
+            .outerjoin(champion, true())
+            .outerjoin(best, best.c.id == champion.c.adapter_id)
+            .outerjoin(experiments, experiments.c.state.in_(RUNNING_STATES))
+            .outerjoin(challenger, challenger.c.id == experiments.c.challenger_id)
+            .outerjoin(switches, switches.c.name == "frozen")
+        )
+        .limit(1)
+    )
+
+
+_ROUTE = _route()
+
+
 class SqlRouting:
     """Routing rows; one instance per transaction."""
 
@@ -29,43 +66,28 @@ class SqlRouting:
 
     async def route(self) -> Route:
         """Returns the deployment, the champion and the running experiment, if any."""
-        deployment = (
-            (
-                await self._connection.execute(
-                    select(deployments).where(deployments.c.state == "active")
-                )
-            )
-            .mappings()
-            .first()
-        )
+        row = (await self._connection.execute(_ROUTE)).mappings().one()
+        champion_id, experiment_id = row["champion_id"], row["experiment_id"]
         return Route(
-            url=deployment["url"] if deployment else None,
-            base_model=deployment["base_model"] if deployment else "",
-            template_sha256=(deployment["proof"] or {}).get("template_sha256", "")
-            if deployment
-            else "",
-            served=frozenset(item["name"] for item in deployment["adapters"])
-            if deployment
-            else frozenset(),
-            champion=await self.champion(),
-            experiment=await self._experiment(),
-            frozen=await self._frozen(),
-        )
-
-    async def champion(self) -> AdapterRef | None:
-        """Returns the champion adapter, None when it is the base model."""
-        row = (
-            (
-                await self._connection.execute(
-                    select(adapters.c.id, adapters.c.sha256).join(
-                        champion, champion.c.adapter_id == adapters.c.id
-                    )
-                )
+            url=row["url"],
+            base_model=row["base_model"] or "",
+            template_sha256=(row["proof"] or {}).get("template_sha256", ""),
+            served=frozenset(item["name"] for item in row["served"] or ()),
+            champion=AdapterRef(id=champion_id, sha256=row["champion_sha256"])
+            if champion_id
+            else None,
+            experiment=ActiveExperiment(
+                id=experiment_id,
+                salt=row["salt"],
+                stage=row["stage"],
+                share=row["share"],
+                challenger=AdapterRef(id=row["challenger_id"], sha256=row["challenger_sha256"]),
+                started_at=row["started_at"],
             )
-            .mappings()
-            .first()
+            if experiment_id
+            else None,
+            frozen=row["frozen"] == "on",
         )
-        return to_domain(AdapterRef, row) if row else None
 
     async def assign(self, wanted: Assignment) -> Assignment:
         """Stores the thread's arm, or returns the one stored before: the row wins over the hash."""
@@ -85,32 +107,3 @@ class SqlRouting:
             .one()
         )
         return to_domain(Assignment, {**row, "arm": Arm(row["arm"])})
-
-    async def _experiment(self) -> ActiveExperiment | None:
-        row = (
-            (
-                await self._connection.execute(
-                    select(experiments, adapters.c.sha256)
-                    .join(adapters, adapters.c.id == experiments.c.challenger_id)
-                    .where(experiments.c.state.in_(RUNNING_STATES))
-                )
-            )
-            .mappings()
-            .first()
-        )
-        if row is None:
-            return None
-        return ActiveExperiment(
-            id=row["id"],
-            salt=row["salt"],
-            stage=row["stage"],
-            share=row["share"],
-            challenger=AdapterRef(id=row["challenger_id"], sha256=row["sha256"]),
-            started_at=row["started_at"],
-        )
-
-    async def _frozen(self) -> bool:
-        value = await self._connection.scalar(
-            select(switches.c.value).where(switches.c.name == "frozen")
-        )
-        return value == "on"
