@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from feedback.clock import Clock
 from feedback.domain.workspace import WorkspaceRecord, WorkspaceState
 from feedback.store.unit_of_work import Store
+from feedback.uninstalling import erase_workspace
 
 _log = logging.getLogger(__name__)
 
@@ -42,22 +43,13 @@ class Uninstalling:
         if record is None or not self._erase:
             return
         async with self._store.begin() as tx:
-            report = await tx.uninstalling.erase_workspace(
-                team, at=self._clock.now(), event_id=event_id
-            )
-            await tx.audit.append(
-                subject="workspace",
-                from_state=record.state.value,
-                to_state="erased",
-                actor="Slack",
+            await erase_workspace(
+                tx,
+                team=team,
+                by="Slack",
                 reason="the app was uninstalled",
                 at=self._clock.now(),
-                data={
-                    "team": team,
-                    "erased": dict(report.erased),
-                    "datasets": [item.id for item in report.datasets],
-                    "adapters": [item.id for item in report.adapters],
-                },
+                event_id=event_id,
             )
         _log.warning("workspace %s was uninstalled and its data erased", team)
 

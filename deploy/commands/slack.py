@@ -8,8 +8,10 @@ import typer
 
 from bot.slack.installs.cipher import TokenCipher, new_key
 from deploy.wiring import make_clock, open_store
+from feedback.domain.forgetting import ForgetReport
 from feedback.domain.workspace import WorkspaceRecord
 from feedback.settings import Settings, load_settings
+from feedback.uninstalling import erase_workspace
 
 app = typer.Typer(help="The workspaces that the bot is installed in.", no_args_is_help=True)
 
@@ -53,6 +55,31 @@ def review_channel(
 async def _review_channel(settings: Settings, team: str, channel: str) -> None:
     async with open_store(settings) as store, store.begin() as tx:
         await tx.workspaces.review_in(team, channel, at=make_clock(settings).now())
+
+
+@app.command("erase")
+def erase(
+    team: Annotated[str, typer.Argument(help="Workspace id, T...")],
+    by: Annotated[str, typer.Option(help="Who asks; goes into the audit trail.")] = "operator",
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for a confirmation.")] = False,
+) -> None:
+    """Erase what is stored about a workspace, as its uninstalling does.
+
+    For workspaces that were uninstalled while no bot could hear of it. Data sets and adapters that
+    still hold something are listed as JSON: they are yours to remove.
+    """
+    if not yes:
+        typer.confirm(f"Erase everything of {team}, for good?", abort=True)
+    report = asyncio.run(_erase(load_settings(), team, by))
+    print(json.dumps(report.to_row(), indent=2))
+
+
+async def _erase(settings: Settings, team: str, by: str) -> ForgetReport:
+    async with open_store(settings) as store, store.begin() as tx:
+        return await erase_workspace(
+            tx, team=team, by=by, reason="asked by an operator", at=make_clock(settings).now()
+        )
 
 
 @app.command("new-key")

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from bot.slack.installs.cipher import TokenCipher, new_key
 from deploy.commands.slack import app
+from feedback.domain.workspace import WorkspaceState
 from feedback.errors import ConfigurationError, NotFoundError
 from feedback.store.unit_of_work import Store, Transaction
 
@@ -88,6 +89,21 @@ def test_keys_rotate(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("UNDERSTUDY_SLACK__ENCRYPTION_KEYS", json.dumps([OLD]))
     with pytest.raises(ConfigurationError, match="fits none"):
         invoke("rotate-keys")
+
+
+def test_a_workspace_is_erased_by_hand(database_url: str) -> None:
+    install(database_url)
+    report = json.loads(invoke("erase", TEAM, "--by", "Ines", "--yes"))
+    assert report["erased"]["questions"] == 0
+
+    async def kept(tx: Transaction) -> object:
+        tokens = await tx.connection.scalar(text("select count(*) from slack_bots"))
+        actor = await tx.connection.scalar(text("select actor from audit"))
+        return tokens, actor, (await tx.workspaces.all())[0].state
+
+    assert record(database_url, kept) == (0, "Ines", WorkspaceState.REMOVED)
+    with pytest.raises(NotFoundError, match="never installed"):
+        invoke("erase", "T0NOBODY", "--yes")
 
 
 def test_a_new_key_is_a_good_key() -> None:
