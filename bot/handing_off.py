@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bot.abstain import ALONE_TEXT
 from bot.correcting import consent_of, owe_card, passages_of
 from bot.redacting import VERSION, ThreadRedactor
-from bot.slack.payloads import Question, plain_text
+from bot.slack.payloads import EditedMessage, Question, plain_text
 from feedback.clock import Clock
 from feedback.domain.correction import (
     Correction,
@@ -175,6 +175,22 @@ class HandoffDesk:
             withdrawn = await tx.reviewing.withdraw(handoff.correction_id)
             if withdrawn:
                 await owe_card(tx, await tx.corrections.get(handoff.correction_id, team=team))
+        self.wake()
+
+    async def rewritten(self, message: EditedMessage) -> None:
+        """Takes an edited reply over, as long as no reviewer has looked at the candidate."""
+        async with self._store.begin() as tx:
+            handoff = await tx.handoffs.of_reply(message.team, message.channel, message.ts)
+            if handoff is None or handoff.correction_id is None:
+                return
+            thread = await tx.conversations.lock_thread(handoff.thread_key)
+            redacted = self._redactor.redact(
+                plain_text(message.text, bot=""), thread.placeholders, team=handoff.team
+            )
+            if await tx.reviewing.reword(handoff.correction_id, redacted.text):
+                await tx.conversations.save_placeholders(thread.key, redacted.placeholders)
+                known = await tx.corrections.get(handoff.correction_id, team=handoff.team)
+                await owe_card(tx, known)
         self.wake()
 
     async def _open(

@@ -48,6 +48,7 @@ class Conversation:
                 await self.handoffs.heard(event)
                 return await self.asking.handle(row, event)
             case EditedMessage():
+                await self.handoffs.rewritten(event)
                 return await self.changes.edited(row, event)
             case DeletedMessage():
                 await self.handoffs.taken_back(event.team, event.channel, event.ts)

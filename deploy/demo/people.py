@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bot.sandbox.client import Acted, SandboxClient, SandboxMessage
+from bot.slack.posting import EVENT_TYPE
 from bot.slack.views.answers import CORRECT_ACTION, VOTE_ACTION
 from bot.slack.views.reviews import APPROVE_ACTION, REJECT_ACTION
 from deploy.demo.cast import Cast, Reviewer
@@ -83,7 +84,7 @@ class People:
             thread_ts=root,
             after_ts=posted.ts,
             timeout_s=_REPLY_S,
-            where=lambda reply: answer_text(reply) != "",
+            where=lambda reply: _answers(reply) and answer_text(reply) != "",
         )
         if asked.place is Place.CHANNEL:
             self._threads.append(posted)
@@ -258,6 +259,11 @@ class People:
             return result
 
         return list(await asyncio.gather(*(one(item) for item in items)))
+
+
+def _answers(message: SandboxMessage) -> bool:
+    """Whether a message is an answer, and not a call for a person."""
+    return (message.metadata or {}).get("event_type") == EVENT_TYPE
 
 
 def answer_text(message: SandboxMessage) -> str:

@@ -109,6 +109,28 @@ class SqlReviewing:
         )
         return result.rowcount == 1
 
+    async def reword(self, correction_id: str, text: str) -> bool:
+        """Replaces the words that nobody has looked at yet; False when somebody has."""
+        result = await self._connection.execute(
+            update(corrections)
+            .where(
+                corrections.c.id == correction_id,
+                corrections.c.state == CorrectionState.PROPOSED,
+                corrections.c.version == 1,
+            )
+            .values(row_version=corrections.c.row_version + 1)
+        )
+        if result.rowcount == 1:
+            await self._connection.execute(
+                update(correction_versions)
+                .where(
+                    correction_versions.c.correction_id == correction_id,
+                    correction_versions.c.version == 1,
+                )
+                .values(text=text)
+            )
+        return result.rowcount == 1
+
     async def imported(self) -> int:
         """Returns how many imported candidates no team has adopted."""
         return int(

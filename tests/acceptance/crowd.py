@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from bot.sandbox.client import SandboxClient, SandboxMessage
+from bot.slack.posting import EVENT_TYPE
 from deploy.demo.cast import Cast, demo_cast
 from feedback.errors import UnavailableError
 from feedback.samples import Company, load_company
@@ -100,7 +101,7 @@ class Crowd:
                     for message in messages
                     if not message.is_app and (direct or self.cast.bot in message.text)
                 ]
-                mine = [message for message in messages if message.is_app]
+                mine = [message for message in messages if _answers(message)]
                 if questions:
                     found.append(
                         Thread(
@@ -110,6 +111,12 @@ class Crowd:
                         )
                     )
         return found
+
+
+def _answers(message: SandboxMessage) -> bool:
+    """Whether a message is an answer, also a half-written one; not a call for a person."""
+    kind = (message.metadata or {}).get("event_type")
+    return message.is_app and (message.streaming or kind == EVENT_TYPE)
 
 
 async def all_answered(people: SandboxClient, store: Store) -> None:

@@ -134,6 +134,24 @@ async def test_a_second_reply_and_a_repeated_delivery_make_no_second_candidate(
     assert (candidate.author, candidate.consent) == (GRACE, "reviewer_authored")
 
 
+async def test_an_edited_reply_rewrites_what_nobody_has_looked_at(workplace: Workplace) -> None:
+    people = workplace.people
+    called = await call(workplace)
+    posted = await reply(workplace, BEN, str(called.thread_ts), REPLY)
+    better = "Refunds are paid within five days, write to billing."
+    await people.edit(user=BEN, message=posted, text=better)
+    card = await people.wait_for_message(channel=REVIEW, where=lambda m: "five days" in str(m.raw))
+    (candidate,) = await candidates(workplace)
+    assert (candidate.text, candidate.version) == (better, 1)
+
+    await people.click(user=GRACE, message=card, action_id="review_claim")
+    await people.wait_for_message(channel=REVIEW, where=lambda m: "claimed" in m.text)
+    await people.edit(user=BEN, message=posted, text="Refunds are never paid at all, sorry.")
+    await workplace.settle()
+    (claimed,) = await candidates(workplace)
+    assert claimed.text == better
+
+
 async def test_a_deleted_reply_is_forgotten(workplace: Workplace) -> None:
     called = await call(workplace)
     posted = await reply(workplace, BEN, str(called.thread_ts), REPLY)
