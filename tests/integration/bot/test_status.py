@@ -40,7 +40,10 @@ async def closed(store: Store, asked: SandboxMessage) -> Interaction:
         async with store.begin() as tx:
             known = await tx.conversations.by_question("T0SANDBOX1", asked.channel, asked.ts)
             found[:] = [known] if known else []
-            return bool(found) and await tx.inbox.open_count() == 0
+            owed = {InteractionState.PENDING, InteractionState.ANSWERED}
+            return known is not None and (
+                known.state not in owed and await tx.inbox.open_count() == 0
+            )
 
     await until(done)
     return found[0]
@@ -169,3 +172,40 @@ async def test_a_half_written_answer_that_is_given_up_becomes_the_apology(
         assert "incident" in message.text
         assert not message.streaming
         assert await statuses(people) == []
+
+
+async def test_an_apology_that_did_not_get_through_is_made_up_for(
+    people: SandboxClient, store: Store, make_bot: MakeBot
+) -> None:
+    def down(_: Sequence[Message], __: str | None) -> UnderstudyError:
+        return UnavailableError("down", retry_after=0.01)
+
+    await people.fault(method="chat.postMessage", kind="cut", times=2)
+    async with make_bot(FakeTextGenerator(down), Library()) as bot:
+        asked = await ask(people)
+
+        async def given_up() -> bool:
+            async with store.begin() as tx:
+                known = await tx.conversations.by_question("T0SANDBOX1", SUPPORT, asked.ts)
+            return known is not None and known.state is InteractionState.FAILED
+
+        await until(given_up)
+        apologies: list[SandboxMessage] = []
+
+        async def apologised() -> bool:
+            async with store.begin() as tx:
+                # Its lease runs out: nobody has to wait for that here.
+                await tx.connection.exec_driver_sql(
+                    "update inbox set lease_until = now() - interval '1 second', "
+                    "available_at = now() where state in ('ready', 'leased')"
+                )
+            bot.workers.wake()
+            thread = await people.messages(channel=SUPPORT, thread_ts=asked.ts)
+            apologies[:] = [message for message in thread if message.is_app]
+            return bool(apologies)
+
+        await until(apologised)
+        await closed(store, asked)
+        thread = await people.messages(channel=SUPPORT, thread_ts=asked.ts)
+        (message,) = [message for message in thread if message.is_app]
+        assert "incident" in message.text

@@ -186,6 +186,24 @@ async def test_a_deleted_question_takes_its_half_written_answer_back(desk: Desk)
     assert desk.model.listening == 0
 
 
+async def test_what_a_dead_worker_wrote_of_a_deleted_question_is_taken_back(desk: Desk) -> None:
+    asked = await desk.ask()
+    await desk.streamed(asked)
+    ((_, task),) = desk.bot.workers._active.values()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert len(await desk.said(asked)) == 1
+    async with desk.store.begin() as tx:
+        await tx.conversations.erase_question(TEAM, asked.channel, asked.ts)
+        await tx.connection.exec_driver_sql(
+            "update inbox set lease_until = now() - interval '1 second'"
+        )
+    desk.bot.workers.wake()
+    await desk.idle()
+    assert await desk.said(asked) == []
+    assert desk.session(asked) == "active"
+
+
 async def test_a_question_edited_while_it_is_answered_is_answered_as_it_is_now(
     desk: Desk,
 ) -> None:
