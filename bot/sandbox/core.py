@@ -28,6 +28,10 @@ class Presence:
     """What the app says about a thread between messages: status, session, prompts.
 
     Not kept over a restart: a status is at most two minutes old anyway.
+
+    Attributes:
+        life_s: Real seconds after which a status goes by itself.
+        session_life_s: The same for a session left at `processing`, in Slack about an hour.
     """
 
     life_s: float
@@ -36,12 +40,17 @@ class Presence:
     statuses: dict[tuple[str, str], tuple[Json, float]] = field(default_factory=dict)
     sessions: dict[tuple[str, str], Json] = field(default_factory=dict)
     prompts: dict[str, Json] = field(default_factory=dict)
+    _busy_until: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def set_status(self, channel: str, thread_ts: str, status: Json) -> Json:
         """Shows a status (an empty text clears it) and returns what stands there now."""
-        life_s = self.session_life_s if "session" in status else self.life_s
+        now = self.clock()
+        life_s = self.life_s
+        if "session" in status:
+            life_s = self.session_life_s
+            self._busy_until[channel, thread_ts] = now + life_s
         if status["status"]:
-            self.statuses[channel, thread_ts] = (status, self.clock() + life_s)
+            self.statuses[channel, thread_ts] = (status, now + life_s)
         else:
             self.statuses.pop((channel, thread_ts), None)
         return self.describe(channel, thread_ts)
@@ -54,15 +63,20 @@ class Presence:
     def current(self) -> list[Json]:
         """Returns every thread in which the app is said to do something, with the words shown."""
         shown = [key for key in self.statuses if self.status(*key) is not None]
-        busy = [key for key, row in self.sessions.items() if row["status"] == "processing"]
+        busy = [key for key in self.sessions if self._session(key) == "processing"]
         return [self.describe(*key) for key in dict.fromkeys([*shown, *busy])]
 
     def describe(self, channel: str, thread_ts: str) -> Json:
         """Returns a thread's status words, and the state and title of its session."""
-        session = self.sessions.get((channel, thread_ts), {})
+        title = self.sessions.get((channel, thread_ts), {}).get("title", "")
         words = self.status(channel, thread_ts) or {"status": ""}
-        facts = {"session": session.get("status", ""), "title": session.get("title", "")}
+        facts = {"session": self._session((channel, thread_ts)), "title": title}
         return {"channel": channel, "thread_ts": thread_ts, **words, **facts}
+
+    def _session(self, key: tuple[str, str]) -> str:
+        state = str(self.sessions.get(key, {}).get("status", ""))
+        given_up = state == "processing" and self.clock() >= self._busy_until.get(key, 0.0)
+        return "" if given_up else state
 
 
 class Sandbox:

@@ -1,5 +1,6 @@
 """People press buttons, submit modals, use shortcuts and commands; the app answers."""
 
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -215,7 +216,7 @@ class Interactivity:
             "user_id": user,
             "user_name": self.state.user(user)["name"],
             "command": command,
-            "text": text,
+            "text": self._named(text),
             "api_app_id": space.app_id,
             "is_enterprise_install": "false",
             "response_url": self._response_url(channel, user, None),
@@ -277,6 +278,15 @@ class Interactivity:
             self.messages.post(channel, draft)
         else:
             self.messages.post_ephemeral(channel, draft, reader=user)
+
+    def _named(self, text: str) -> str:
+        """Returns a command's text with names beside ids, as `should_escape` has it."""
+
+        def name(match: re.Match[str]) -> str:
+            user = self.state.users.get(match.group(1))
+            return f"<@{match.group(1)}|{user['name']}>" if user else match.group()
+
+        return re.sub(r"<@([UW][A-Z0-9]+)>", name, text)
 
     async def _send(self, kind: str, payload: Json) -> Ack | str:
         if not self.installed():

@@ -24,6 +24,9 @@ def start_stream(sandbox: Sandbox, caller: Caller, args: Args) -> Json:
         for key in ("recipient_team_id", "recipient_user_id"):
             if args.text(key) is None:
                 raise SlackError(f"missing_{key}")
+    team = sandbox.state.workspace.team_id
+    if args.text("recipient_team_id") not in {None, team}:
+        raise SlackError("team_not_found")
     recipient = args.text("recipient_user_id")
     if recipient is not None:
         sandbox.state.user(recipient)

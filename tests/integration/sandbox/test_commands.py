@@ -76,19 +76,25 @@ async def test_a_command_is_answered_in_its_ack_and_later(transport: Transport) 
     app.command(COMMAND)(command)
     app.event("message")(ignore)
     async with transport(app) as people:
-        ran = await people.command(user=BEN, channel=SUPPORT, command=COMMAND, text="status x")
+        ran = await people.command(user=BEN, channel=SUPPORT, command=COMMAND, text=f"x <@{AMIRA}>")
         first = await people.wait_for_ephemeral(user=BEN, channel=SUPPORT)
         later = await people.wait_for_ephemeral(user=BEN, channel=SUPPORT, after_ts=first.ts)
         seen_by_others = await people.messages(channel=SUPPORT, user=AMIRA)
     body = await heard.get()
     assert ran.acked
     # The app may be quicker with its second answer than the workspace is with the first.
-    assert {first.text, later.text} == {"you said status x", "and later"}
+    assert {first.text, later.text} == {f"you said x <@{AMIRA}|amira>", "and later"}
     assert seen_by_others == []
     assert body["trigger_id"]
     assert body["response_url"].startswith("http://127.0.0.1:")
     known = ("command", "text", "user_id", "channel_id", "team_id")
-    assert [body[key] for key in known] == [COMMAND, "status x", BEN, SUPPORT, space.team_id]
+    assert [body[key] for key in known] == [
+        COMMAND,
+        f"x <@{AMIRA}|amira>",
+        BEN,
+        SUPPORT,
+        space.team_id,
+    ]
 
 
 async def test_an_unknown_command_never_reaches_the_app(people: SandboxClient) -> None:

@@ -173,6 +173,8 @@ async def test_stream_errors(web: AsyncWebClient, people: SandboxClient) -> None
     assert await refused(web.chat_startStream(**place)) == "missing_recipient_team_id"
     half = web.chat_startStream(**place, recipient_team_id="T0SANDBOX1")
     assert await refused(half) == "missing_recipient_user_id"
+    elsewhere = web.chat_startStream(**place, recipient_team_id="T404", recipient_user_id=AMIRA)
+    assert await refused(elsewhere) == "team_not_found"
     started = await web.chat_startStream(
         **place, recipient_team_id="T0SANDBOX1", recipient_user_id=AMIRA
     )
