@@ -45,7 +45,6 @@ class Installation:
         self._token_life_s = token_life_s
         self._clock = clock
         self._codes: dict[str, Grant] = {}
-        self._used_codes: set[str] = set()
         self._tokens: dict[str, Json] = journal.load("token")
         if not self._tokens:
             self._put(first_token, {"state": "good", "expires": None})
@@ -59,7 +58,6 @@ class Installation:
         """Starts over: installed under the first token."""
         self._tokens.clear()
         self._codes.clear()
-        self._used_codes.clear()
         self._put(first_token, {"state": "good", "expires": None})
 
     def knows(self, token: str) -> bool:
@@ -87,16 +85,13 @@ class Installation:
         """Uses a code up and returns what was granted with the token's keys.
 
         Raises:
-            SlackError: `invalid_code`, `code_already_used` or `bad_redirect_uri`.
+            SlackError: `invalid_code`, also for a used one, or `bad_redirect_uri`.
         """
-        if code in self._used_codes:
-            raise SlackError("code_already_used")
         grant = self._codes.pop(code, None)
         if grant is None or self._clock() - grant.born > CODE_LIFE_S:
             raise SlackError("invalid_code")
         if redirect_uri and redirect_uri != grant.redirect_uri:
             raise SlackError("bad_redirect_uri")
-        self._used_codes.add(code)
         return grant, self._issue(grant.scope)
 
     def refresh(self, refresh_token: str) -> Json:

@@ -93,7 +93,7 @@ async def test_a_person_installs_the_app(sandbox: RunningSandbox) -> None:
     assert "expires_in" not in granted
     mine = AsyncWebClient(token=granted["access_token"], base_url=sandbox.api_url)
     assert (await mine.auth_test())["user_id"] == sandbox.workspace.bot_user_id
-    assert await refused(exchange(sandbox, code=code)) == "code_already_used"
+    assert await refused(exchange(sandbox, code=code)) == "invalid_code"
 
 
 async def test_what_an_exchange_refuses(sandbox: RunningSandbox) -> None:

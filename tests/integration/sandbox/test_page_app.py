@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from playwright.async_api import Page
@@ -145,3 +146,23 @@ async def test_groups_and_the_app_are_managed_in_the_settings(
         await settings.get_by_role("button", name="Uninstall Understudy").click()
         await apps.get_by_text("not installed").wait_for()
     assert not (await people.state())["installed"]
+
+
+async def test_the_app_is_installed_in_a_browser(sandbox: RunningSandbox, page: Page) -> None:
+    back = f"{sandbox.url.replace('127.0.0.1', 'localhost')}/healthz"  # another site's page
+    query = {"client_id": sandbox.workspace.client_id, "scope": "chat:write", "state": "s-1"}
+    await page.goto(
+        f"{sandbox.url}/oauth/v2/authorize?{urlencode({**query, 'redirect_uri': back})}"
+    )
+    assert await page.get_by_label("You are").input_value() == "U0JONAS010"
+    await page.get_by_role("button", name="Allow").click()
+    await page.wait_for_url(f"{back}?**")
+    arrived = parse_qs(urlsplit(page.url).query)
+    assert arrived["state"] == ["s-1"]
+    exchanged = await AsyncWebClient(base_url=sandbox.api_url).oauth_v2_access(
+        client_id=sandbox.workspace.client_id,
+        client_secret=sandbox.workspace.client_secret,
+        code=arrived["code"][0],
+        redirect_uri=back,
+    )
+    assert exchanged["authed_user"]["id"] == "U0JONAS010"
