@@ -168,6 +168,7 @@ class Asking:
         async with AsyncExitStack() as stack:
             work = await stack.enter_async_context(self._parts.status.working(question))
             manner = self._parts.manners.of(question, prepared)
+            # After a kill there may be a stream that nobody recorded; it is found at the end.
             turn = _Turn(
                 row=row,
                 question=question,
@@ -175,7 +176,9 @@ class Asking:
                 manner=manner,
                 work=work,
                 draft=Draft(),
-                live=self._live(question, prepared.interaction, manner, work),
+                live=self._live(question, prepared.interaction, manner, work)
+                if row.attempts == 1
+                else None,
             )
             try:
                 answered = await self._generated(turn)
@@ -196,7 +199,7 @@ class Asking:
         self, question: Question, pending: Interaction, manner: Manner, work: Work
     ) -> LiveAnswer | None:
         if pending.answer_ts is not None:
-            # After a kill the text of an earlier stream is replaced, not streamed a second time.
+            # The text of an earlier stream is replaced, not streamed a second time.
             return None
 
         async def started(ts: str) -> None:

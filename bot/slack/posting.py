@@ -119,8 +119,11 @@ class Poster:
         """
         interaction = answered.interaction
         parts = _parts(answered, manner)
-        posted = await self._posted(interaction) if reconcile else {}
         known = live.ts if live else interaction.answer_ts
+        posted: dict[int, str] = {}
+        if reconcile:
+            posted, begun = await self._found(interaction)
+            known = known or begun
         if known is not None and 0 not in posted:
             posted[0] = await self._complete(known, parts[0], live)
         for part in parts:
@@ -212,16 +215,26 @@ class Poster:
             _log.warning("no blocks for %s (%s); plain text", part.interaction.id, exc.code)
             return await self._api.post(channel, text, thread_ts=part.root, metadata=part.metadata)
 
-    async def _posted(self, interaction: Interaction) -> dict[int, str]:
+    async def _found(self, interaction: Interaction) -> tuple[dict[int, str], str | None]:
+        """Returns the parts that stand in the thread, and a stream that nobody finished.
+
+        Whoever died between beginning a stream and recording it left a message without our mark.
+        """
         root = interaction.thread_key.rpartition(":")[2]
         messages = await self._api.replies(
             interaction.channel, root, oldest=interaction.question_ts
         )
-        return {
+        posted = {
             int(_payload(message).get("part", 0)): str(message["ts"])
             for message in messages
             if _payload(message).get("id") == interaction.id
         }
+        begun = (
+            str(message["ts"])
+            for message in messages
+            if message.get("bot_id") and not _payload(message)
+        )
+        return posted, next(begun, None)
 
     def _stop_streaming(self) -> None:
         self._can_stream = False

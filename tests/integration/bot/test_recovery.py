@@ -17,6 +17,7 @@ from feedback.domain.interaction import InteractionState, Rating
 from feedback.errors import UnavailableError, UnderstudyError
 from feedback.ports import Message
 from feedback.serving.fake import FakeTextGenerator
+from feedback.store.conversations import SqlConversations
 from feedback.store.unit_of_work import Store
 from tests.integration.bot.conftest import (
     AMIRA,
@@ -218,3 +219,27 @@ def event_body(event_id: str, ts: str, *, kind: str = "message") -> dict[str, ob
 
 async def dispatch(place: Workplace, body: dict[str, object]):  # type: ignore[no-untyped-def]  # noqa: ANN201
     return await place.bot.app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=body))
+
+
+async def test_a_stream_that_nobody_recorded_is_finished_by_the_successor(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = SqlConversations.mark_streaming
+    deaths: list[str] = []
+
+    async def die_once(self: SqlConversations, interaction_id: str, answer_ts: str) -> None:
+        if not deaths:
+            deaths.append(answer_ts)
+            raise RuntimeError("killed before the stream was recorded")
+        await record(self, interaction_id, answer_ts)
+
+    monkeypatch.setattr(SqlConversations, "mark_streaming", die_once)
+    long = "Open Settings, then Export, and choose CSV. " * 12
+    monkeypatch.setattr(workplace.model, "_script", lambda *_: long)
+    channel = await workplace.people.open_dm(user=AMIRA)
+    message = await workplace.people.post(user=AMIRA, channel=channel, text="how to export?")
+    await workplace.settle()
+    (answer,) = await workplace.answers(message.ts, channel)
+    assert [answer.ts] == deaths
+    assert answer.text.strip() == long.strip()
+    assert not answer.streaming
