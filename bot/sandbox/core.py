@@ -104,17 +104,10 @@ class Sandbox:
         self.tiers = Tiers(enforced=settings.enforce_tiers)
         self.presence = Presence(life_s=settings.status_life_s)
         self.socket_mode = SocketMode(settings, space.app_id, space.signing_secret)
-        self.http_mode = (
-            HttpMode(settings, space.signing_secret, settings.events_url)
-            if settings.events_url
-            else None
-        )
         self.socket_mode.changed = self._tell_standing
-        self.delivery = Delivery(
-            journal=self.journal,
-            settings=settings,
-            transport=self.http_mode or self.socket_mode,
-        )
+        self.http_mode = _http_mode(settings, space)
+        transport = self.http_mode or self.socket_mode
+        self.delivery = Delivery(journal=self.journal, settings=settings, transport=transport)
         self.installation = Installation(
             self.journal, first_token=space.bot_token, token_life_s=settings.token_life_s
         )
@@ -179,3 +172,9 @@ class Sandbox:
             await self.http_mode.close()
         self.commit()
         self.journal.close()
+
+
+def _http_mode(settings: SandboxSettings, space: Workspace) -> HttpMode | None:
+    if settings.events_url is None:
+        return None
+    return HttpMode(settings, space.signing_secret, settings.events_url)

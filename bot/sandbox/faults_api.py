@@ -61,9 +61,11 @@ class FaultsApi:
     async def _tiers(self, args: Args) -> Json:
         args.everything(("enforce", "minute_s"))
         tiers = self._sandbox.tiers
-        minute_s = float(args.text("minute_s") or tiers.minute_s)
-        if minute_s <= 0:
-            raise InvalidInputError(f"minute_s must be real seconds above 0, got {minute_s}")
+        minute_s = args.json_or_text("minute_s")
+        if minute_s is None:
+            minute_s = tiers.minute_s
+        if not isinstance(minute_s, int | float) or minute_s <= 0:
+            raise InvalidInputError(f"minute_s must be real seconds above 0, got {minute_s!r}")
         tiers.enforced, tiers.minute_s = args.flag("enforce"), minute_s
         tiers.clear()
         return await self._show(args)

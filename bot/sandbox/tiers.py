@@ -84,6 +84,10 @@ TIERS: dict[str, str] = {
 }
 
 
+JITTER_S = 0.2
+"""How much closer calls may arrive than they were sent: who keeps the tiers is not refused."""
+
+
 @dataclass(kw_only=True)
 class Tiers:
     """Counts calls and says when one comes too early.
@@ -119,7 +123,7 @@ class Tiers:
         for allowance in ALLOWANCES[TIERS[method]]:
             place = channel if allowance.scope == "channel" else ""
             calls = self._calls[team, method, allowance.scope, place]
-            length_s = allowance.seconds * self.minute_s / 60.0
+            length_s = (allowance.seconds - JITTER_S) * self.minute_s / 60.0
             while calls and calls[0] <= now - length_s:
                 calls.popleft()
             if len(calls) >= allowance.calls:

@@ -60,7 +60,7 @@ def test_the_call_after_the_last_one_waits_for_the_first_to_age(
     seconds.now += 12.5
     assert tiers.take(TEAM, method, "C2") == 48
     assert tiers.refused == {method: 1}
-    seconds.now += 47.4
+    seconds.now += 47.2
     assert tiers.take(TEAM, method, "C1") == 1
     seconds.now += 0.1
     assert tiers.take(TEAM, method, "C1") is None
