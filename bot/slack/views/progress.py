@@ -24,7 +24,11 @@ def searching(status: TaskStatus, sources: Sequence[Source] = ()) -> Chunk:
         "status": status,
     }
     links = [
-        {"type": "url", "url": source.uri, "text": neutral(clip(source.title, 150))}
+        {
+            "type": "url",
+            "url": source.uri.replace("<", "%3C").replace(">", "%3E"),
+            "text": neutral(clip(source.title, 150)),
+        }
         for source in sources
         if source.uri.startswith(("https://", "http://"))
     ]
