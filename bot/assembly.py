@@ -14,6 +14,7 @@ from bot.redacting import ThreadRedactor
 from bot.reviewing import ReviewDesk
 from bot.routing import TurnRouter
 from bot.slack.api import SlackApi, make_client
+from bot.slack.budget import Budget
 from bot.slack.conversation import make_conversation
 from bot.slack.directory import Directory
 from bot.slack.events import EventHandler, EventParts
@@ -60,7 +61,9 @@ class WorkspaceBuilder:
 
     def client(self, token: str) -> SlackApi:
         """Returns the Web API with a workspace's token."""
-        return SlackApi(make_client(token, self.settings.slack.api_url, session=self.session))
+        slack = self.settings.slack
+        client = make_client(token, slack.api_url, session=self.session)
+        return SlackApi(client, Budget(share=slack.rate_share))
 
     def build(self, installation: Installation) -> Workspace:
         """Returns everything that acts in a workspace."""

@@ -14,7 +14,7 @@ from bot.slack.api import SlackApi
 from bot.slack.errors import SlackRefusedError
 from bot.slack.views.blocks import ANSWER_CHARS, Block, escape
 from bot.slack.views.progress import searching, text_chunk, writing
-from feedback.errors import UnderstudyError
+from feedback.errors import OverloadedError, UnderstudyError
 
 _log = logging.getLogger(__name__)
 
@@ -260,6 +260,8 @@ class LiveAnswer:
             self._shown += text
 
     async def _start(self, chunks: list[dict[str, Any]]) -> None:
+        if not self._api.room_to_stream():
+            raise OverloadedError("the budget has no room for a streamed answer")
         place = self._place
         self.ts = await self._api.start_stream(
             place.channel, place.thread_ts, place.recipient, chunks=chunks

@@ -101,6 +101,8 @@ async def local_stack(
             HF_HUB_OFFLINE="1",
             TOKENIZERS_PARALLELISM="false",
             **(_sandbox_environment(sandbox_url) if sandbox_url else {}),
+            # Weeks are played in hours; Slack's tiers know real time only and would stretch them.
+            **({"UNDERSTUDY_SLACK__RATE_SHARE": "0"} if sandboxed and settings.clock_file else {}),
             **(overrides or {}),
         )
         supervisor = Supervisor()
@@ -111,7 +113,6 @@ async def local_stack(
             # Slack gives three seconds; a laptop that trains beside it may need more.
             arguments += ["--deadline-s", "15"]
             if settings.clock_file is not None:
-                # Weeks are played in hours; the tiers know real time only and would stretch them.
                 arguments += ["--no-enforce-tiers"]
                 arguments += ["--clock-file", str(settings.clock_file)]
             if workspace_file is not None:

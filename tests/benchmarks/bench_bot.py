@@ -7,8 +7,11 @@ HTTP against a Slack double and a model server that answer at once, which share 
 questions are outstanding all the time; each is a mention, so two envelopes, in its own channel.
 
 - `ack_*_ms`: from sending an envelope to its acknowledgement, which follows the commit.
-- `overhead_*_ms`: what the bot adds to an answer: from the moment a worker has claimed the question
-  until its row is closed with the posted answer, less the time it waited for the model and Slack.
+- `overhead_*_ms`: what the bot adds to an answer while 50 are being answered at once: from the
+  moment a worker has claimed the question until its row is closed with the posted answer, less the
+  time it waited for the model and Slack. The model takes 2 s here, else there are no 50 in flight.
+- `busy_overhead_*_ms`: the same with a model that answers at once and the usual 8 workers. The bot
+  is busy all the time then, and questions in hand wait for each other.
 - `turnaround_*_ms`: from asking until the answer arrived; with 50 outstanding questions and a bot
   that is always busy this is mostly queueing (50 / answers a second).
 - `plain_bolt_ack_*_ms`: the same load on a Bolt app that stores nothing.
@@ -40,6 +43,8 @@ from tests.benchmarks.slack_double import APP_TOKEN, TOKEN, SlackDouble, slack_d
 from tests.instant_model import instant_model
 
 IN_FLIGHT = 50
+WORKERS = 8
+THINKS_S = 2.0
 _ANSWER = "Happy to help! Open Settings, then Export, and choose CSV. Just ask if you need more."
 
 
@@ -62,13 +67,20 @@ class Process:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Load:
+    """How many questions, after how many that do not count."""
+
+    warm_up: int
+    questions: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Round:
     """One measurement."""
 
     acks_ms: Sequence[float]
     turnarounds_ms: Sequence[float]
     overheads_ms: Sequence[float]
-    strict_ms: Sequence[float]
     waits_ms: Mapping[str, float]
     per_s: float
     peak_mb: float
@@ -81,16 +93,23 @@ class Bench:
         self._folder = folder
         self._slack = slack
         self._environment = {**os.environ, **environment}
+        self.thinks_s = 0.0
         self._numbers = iter(range(10**9))
         self._questions = [
             wording for intent in load_company().intents for wording in intent.questions("live")
         ]
 
-    async def measure(self, module: str, *, processes: int, warm_up: int, questions: int) -> Round:
-        """Asks a warm-up and then `questions`, with 50 outstanding, and returns what was seen."""
+    async def measure(
+        self, module: str, load: "Load", *, processes: int = 1, thinks_s: float = 0.0
+    ) -> Round:
+        """Asks a warm-up and then the questions, with 50 outstanding; returns what was seen."""
+        self.thinks_s = thinks_s
+        workers = IN_FLIGHT if thinks_s else WORKERS
+        warm_up, questions = load.warm_up, load.questions
         async with AsyncExitStack() as stack:
             under_load = [
-                await stack.enter_async_context(self._started(module)) for _ in range(processes)
+                await stack.enter_async_context(self._started(module, workers))
+                for _ in range(processes)
             ]
             await self._ask(warm_up)
             self._slack.acks_ms.clear()
@@ -105,7 +124,6 @@ class Bench:
             acks_ms=list(self._slack.acks_ms),
             turnarounds_ms=[1000 * seconds for seconds in turnarounds],
             overheads_ms=[1000 * (w["total"] - w["model"] - w["slack"]) for w in watches],
-            strict_ms=[1000 * w["total"] for w in watches],
             waits_ms={
                 name: round(statistics.median(1000 * w[name] for w in watches), 2)
                 for name in ("model", "slack")
@@ -130,11 +148,15 @@ class Bench:
         ]
 
     @asynccontextmanager
-    async def _started(self, module: str) -> AsyncIterator[Process]:
+    async def _started(self, module: str, workers: int) -> AsyncIterator[Process]:
         before = self._slack.connections
         watches = self._folder / f"watches-{next(self._numbers)}.json"
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, str(watches), env=self._environment
+            sys.executable,
+            "-m",
+            module,
+            str(watches),
+            env=self._environment | {"UNDERSTUDY_BOT__WORKERS": str(workers)},
         )
         try:
             async with asyncio.timeout(120):
@@ -167,7 +189,11 @@ async def prepared() -> AsyncIterator[Bench]:
         with EmbeddedPostgres(folder / "pg") as server:
             url = server.start()
             upgrade(url)
-            async with slack_double() as slack, instant_model(lambda _: _ANSWER) as model:
+            bench: list[Bench] = []
+            async with (
+                slack_double() as slack,
+                instant_model(lambda _: _ANSWER, thinks_s=lambda: bench[0].thinks_s) as model,
+            ):
                 store, embedder = Store.connect(url), HttpEmbedder(model)
                 documents = str(load_company().documents_path)
                 await sync_documents(store, embedder, SystemClock(), documents)
@@ -179,44 +205,44 @@ async def prepared() -> AsyncIterator[Bench]:
                     "SLACK_APP_TOKEN": APP_TOKEN,
                     "TGI_URL": model,
                     "UNDERSTUDY_SLACK__API_URL": f"{slack.url}/api/",
+                    # What the bot costs is measured, not how it waits for Slack's tiers.
+                    "UNDERSTUDY_SLACK__RATE_SHARE": "0",
                     "UNDERSTUDY_STATE_DIR": str(folder),
                 }
-                yield Bench(folder, slack, environment)
+                bench.append(Bench(folder, slack, environment))
+                yield bench[0]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 async def measure(*, quick: bool) -> dict[str, Any]:
     """Runs the benchmark and returns its result."""
-    rounds, size = (1, 300) if quick else (3, 1000)
+    rounds, load = (
+        (1, Load(warm_up=100, questions=300)) if quick else (3, Load(warm_up=150, questions=1000))
+    )
+    bot = "tests.benchmarks.timed_bot"
     async with prepared() as bench:
-        load = {"warm_up": 150, "questions": size}
-        ones = [
-            await bench.measure("tests.benchmarks.timed_bot", processes=1, **load)
-            for _ in range(rounds)
-        ]
-        twos = [
-            await bench.measure("tests.benchmarks.timed_bot", processes=2, **load)
-            for _ in range(rounds)
-        ]
-        plain = await bench.measure("tests.benchmarks.plain_bolt", processes=1, **load)
+        ones = [await bench.measure(bot, load) for _ in range(rounds)]
+        twos = [await bench.measure(bot, load, processes=2) for _ in range(rounds)]
+        thoughtful = [await bench.measure(bot, load, thinks_s=THINKS_S) for _ in range(rounds)]
+        plain = await bench.measure("tests.benchmarks.plain_bolt", load)
 
     def middle(of: Sequence[Round], field: str, share: float) -> float:
         return round(statistics.median(percentile(getattr(r, field), share) for r in of), 2)
 
     result: dict[str, Any] = {}
-    for name, field in (
-        ("ack", "acks_ms"),
-        ("overhead", "overheads_ms"),
-        ("claim_to_closed", "strict_ms"),
-        ("turnaround", "turnarounds_ms"),
+    for name, of, field in (
+        ("ack", ones, "acks_ms"),
+        ("ack_2p", twos, "acks_ms"),
+        ("ack_thoughtful", thoughtful, "acks_ms"),
+        ("overhead", thoughtful, "overheads_ms"),
+        ("busy_overhead", ones, "overheads_ms"),
+        ("turnaround", ones, "turnarounds_ms"),
     ):
         for share in (0.5, 0.99):
-            key = f"{name}_p{round(100 * share)}_ms"
-            result[key] = middle(ones, field, share)
-            result[f"{key}_2p"] = middle(twos, field, share)
+            result[f"{name}_p{round(100 * share)}_ms"] = middle(of, field, share)
     return result | {
-        "waits_ms": ones[-1].waits_ms,
+        "waits_ms": thoughtful[-1].waits_ms,
         "answers_per_s_1p": round(statistics.median(r.per_s for r in ones), 1),
         "answers_per_s_2p": round(statistics.median(r.per_s for r in twos), 1),
         "peak_rss_mb": round(max(r.peak_mb for r in (*ones, *twos)), 1),
@@ -224,7 +250,7 @@ async def measure(*, quick: bool) -> dict[str, Any]:
         "plain_bolt_ack_p99_ms": percentile(plain.acks_ms, 0.99),
         "plain_bolt_answers_per_s": round(plain.per_s, 1),
         "in_flight": IN_FLIGHT,
-        "questions": size,
+        "questions": load.questions,
         "rounds": rounds,
         "slack": "double",
         "cores": os.cpu_count(),

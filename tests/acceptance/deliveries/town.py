@@ -132,6 +132,8 @@ def _environment(sandbox: RunningSandbox, database_url: str, model: str) -> Mapp
         "SLACK_APP_TOKEN": sandbox.workspace.app_token,
         "TGI_URL": model,
         "UNDERSTUDY_SLACK__API_URL": sandbox.api_url,
+        # This workspace knows no tiers, and thousands of answers are wanted in a minute.
+        "UNDERSTUDY_SLACK__RATE_SHARE": "0",
         "UNDERSTUDY_BOT__LEASE_S": "3",
         # A kill costs an attempt, and here are many kills.
         "UNDERSTUDY_BOT__MAX_ATTEMPTS": "50",

@@ -138,7 +138,7 @@ class Workplace:
             return await tx.votes.of_interaction(interaction.id)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 15.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 60.0) -> None:
     """Waits for something that another process or task is about to bring about."""
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 - the other side has no event to offer
@@ -170,6 +170,8 @@ def settings(sandbox: RunningSandbox) -> Settings:
             "UNDERSTUDY_SLACK__REVIEW_CHANNEL": REVIEW,
             "UNDERSTUDY_SLACK__REVIEWERS_GROUP": "reviewers",
             "UNDERSTUDY_SLACK__HANDOFF_GROUP": "support-oncall",
+            # The sandbox of these tests enforces no tiers.
+            "UNDERSTUDY_SLACK__RATE_SHARE": "0",
             "UNDERSTUDY_BOT__MAX_ATTEMPTS": "2",
             "UNDERSTUDY_MODEL__MAX_TOKENS": "1000",
         }

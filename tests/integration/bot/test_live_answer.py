@@ -11,6 +11,7 @@ from bot.sandbox.client import SandboxClient
 from bot.sandbox.gestures import SandboxMessage
 from bot.sandbox.server import RunningSandbox
 from bot.slack.api import SlackApi, make_client
+from bot.slack.budget import Budget
 from bot.slack.streaming import Ending, Hooks, LiveAnswer, Pace, Place
 from tests.integration.bot.conftest import AMIRA, until
 
@@ -61,7 +62,7 @@ async def stage(sandbox: RunningSandbox) -> AsyncIterator[Stage]:
         channel = await people.open_dm(user=AMIRA)
         asked = await people.post(user=AMIRA, channel=channel, text="How?")
         yield Stage(
-            people=people, sandbox=sandbox, api=SlackApi(client), channel=channel, root=asked.ts
+            people=people, sandbox=sandbox, api=SlackApi(client, Budget(share=0)), channel=channel, root=asked.ts
         )
 
 
