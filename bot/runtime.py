@@ -26,8 +26,8 @@ from bot.slack.payloads import Identity
 from bot.slack.sockets import connected
 from bot.slack.uninstalling import Uninstalling
 from bot.slack.workspaces import Installations, Workspaces
-from bot.worker import InboxWorkers, WorkerSettings
-from feedback.errors import RetryableError
+from bot.worker import InboxWorkers, PostponedError, WorkerSettings
+from feedback.errors import ConfigurationError, PermanentError, RetryableError
 from feedback.settings import Settings
 
 __all__ = ["Bot", "Outside", "Running", "assembled", "run", "running"]
@@ -158,9 +158,13 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
 
 @asynccontextmanager
 async def running(bot: Bot) -> AsyncIterator[Running]:
-    """Works on the inbox and the outbox, reachable for Slack, until the block ends."""
+    """Works on the inbox and the outbox, reachable for Slack, until the block ends.
+
+    Raises:
+        UnderstudyError: When the workspace of SLACK_BOT_TOKEN cannot be served.
+    """
     if bot.home is not None:
-        await bot.workspaces.of(bot.home.team)
+        await _begin_at(bot.workspaces, bot.home.team)
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         tasks = [
@@ -177,6 +181,16 @@ async def running(bot: Bot) -> AsyncIterator[Running]:
 
         stack.push_async_callback(finish)
         yield Running(bot=bot, http_port=await _listen(bot, stack))
+
+
+async def _begin_at(workspaces: Workspaces, home: str) -> None:
+    """Puts the only workspace together; what operators have to mend there ends the start."""
+    try:
+        await workspaces.of(home)
+    except PostponedError as exc:
+        if isinstance(exc.__cause__, PermanentError | ConfigurationError):
+            raise exc.__cause__ from None
+        raise
 
 
 async def _listen(bot: Bot, stack: AsyncExitStack) -> int | None:

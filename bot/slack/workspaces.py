@@ -22,13 +22,16 @@ from bot.slack.payloads import Identity, team_of
 from bot.worker import PostponedError
 from feedback.clock import Clock
 from feedback.domain.workspace import WorkspaceRecord, WorkspaceState
-from feedback.errors import RetryableError
+from feedback.errors import RetryableError, UnderstudyError
 from feedback.store.unit_of_work import Store
 
 _log = logging.getLogger(__name__)
 
 FRESH_S = 60.0
 """Seconds after which an installation is looked up again: it may be new, or its token."""
+
+MEND_S = 30.0
+"""Seconds until a workspace is looked at again that cannot be served as it is set up."""
 
 DIRECTORY_S = 3600.0
 """Seconds between two synchronisations of a workspace's people."""
@@ -153,6 +156,10 @@ class Workspaces:
             except RetryableError as exc:
                 delay_s = exc.retry_after or 2.0
                 raise PostponedError(f"{team}: {exc}", retry_after=delay_s) from exc
+            except UnderstudyError as exc:
+                # A missing scope or key is for operators to mend; nothing is lost meanwhile.
+                _log.error("workspace %s cannot be served: %s", team, exc)
+                raise PostponedError(f"{team}: {exc}", retry_after=MEND_S) from exc
 
     async def only(self) -> Workspace | None:
         """Returns the workspace when there is one only.
@@ -204,7 +211,7 @@ class Workspaces:
                 async with self._store.begin() as tx:
                     if await tx.workspaces.resume(team):
                         resumed()
-            except (RetryableError, TokenRefusedError) as exc:
+            except UnderstudyError as exc:
                 _log.warning("workspace %s: %s", team, exc)
 
     def _fresh(self, team: str) -> _Held | None:

@@ -8,10 +8,25 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from bot.guarding import StyleGuard
+from bot.sandbox.client import SandboxClient
+from bot.sandbox.server import RunningSandbox
+from bot.slack.errors import SlackRefusedError
 from bot.slack.installs.cipher import TokenCipher
 from feedback.domain.workspace import WorkspaceState
+from feedback.serving.fake import FakeTextGenerator
 from feedback.store.unit_of_work import Store
-from tests.integration.bot.conftest import AMIRA, ANSWER, BEN, BOT, SUPPORT, Workplace, until
+from tests.integration.bot.conftest import (
+    AMIRA,
+    ANSWER,
+    BEN,
+    BOT,
+    SUPPORT,
+    Library,
+    MakeBot,
+    Workplace,
+    answer_everything,
+    until,
+)
 from tests.integration.bot.test_transports import signed
 from tests.integration.bot.two_workspaces import ACME, GLOBEX, KEYS, SECRET, World, world
 
@@ -284,3 +299,36 @@ async def test_a_single_token_that_is_good_again_answers_what_waited(workplace: 
     await workplace.settle()
     assert len(await workplace.answers(asked.ts)) == 1
     assert await state_of(workplace.store, workplace.team) is WorkspaceState.INSTALLED
+
+
+async def test_a_workspace_that_cannot_be_served_loses_nothing(
+    store: Store, guard: StyleGuard
+) -> None:
+    async with world(store, guard) as place:
+        await place.acme.people.fault(
+            method="users.list", kind="error", code="missing_scope", times=None
+        )
+        await place.install(ACME)
+        await place.acme.people.post(user=AMIRA, channel=SUPPORT, text=f"<@{BOT}> export?")
+
+        async def waits() -> bool:
+            found = await rows(store, "select state, attempts, error from inbox where error <> ''")
+            return bool(found) and found[0][:2] == ("ready", 0) and "missing_scope" in found[0][2]
+
+        await until(waits)
+        await place.install(GLOBEX)
+        asked = await place.globex.people.post(
+            user=AMIRA, channel=SUPPORT, text=f"<@{BOT}> How do I export a report?"
+        )
+        answer = await place.globex.people.wait_for_reply(channel=SUPPORT, thread_ts=asked.ts)
+        assert answer.text == ANSWER
+
+
+async def test_a_single_workspace_that_cannot_be_served_ends_the_start(
+    sandbox: RunningSandbox, make_bot: MakeBot
+) -> None:
+    async with SandboxClient(sandbox.url) as people:
+        await people.fault(method="users.list", kind="error", code="missing_scope", times=None)
+        with pytest.raises(SlackRefusedError, match="missing_scope"):
+            async with make_bot(FakeTextGenerator(answer_everything), Library()):
+                pass
