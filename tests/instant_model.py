@@ -1,5 +1,6 @@
 """A model server that answers at once: TGI's chat route and `/embed`, over real HTTP."""
 
+import asyncio
 import hashlib
 import json
 import re
@@ -18,14 +19,22 @@ Say = Callable[[str], str]
 
 
 @asynccontextmanager
-async def instant_model(say: Say) -> AsyncIterator[str]:
-    """Serves `say` as a model on a free port of 127.0.0.1 and yields its URL."""
+async def instant_model(
+    say: Say, *, thinks_s: Callable[[], float] = lambda: 0.0
+) -> AsyncIterator[str]:
+    """Serves `say` as a model on a free port of 127.0.0.1 and yields its URL.
+
+    Args:
+        say: The model.
+        thinks_s: Seconds that it takes for the next answer; none by default.
+    """
 
     async def chat(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         with suppress(ConnectionResetError):  # the one who asks may be killed at any moment
             asked = await request.json()
             text = say(asked["messages"][-1]["content"])
+            await asyncio.sleep(thinks_s())
             if not asked.get("stream"):
                 return _whole(text)
             await _stream(request, response, text)
