@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from bot.slack.api import SlackApi
-from bot.slack.errors import SlackRefusedError
+from bot.slack.errors import Outcome, SlackRefusedError
 from bot.slack.views.blocks import Block
 from bot.slack.views.home import AdminFacts, HomeFacts, ReviewFacts, home_view
 from feedback.domain.correction import Correction
@@ -36,7 +36,7 @@ class HomePages:
         try:
             await self._api.publish_home(user, await self._view(team, user), seen=seen)
         except SlackRefusedError as exc:
-            if exc.code != "hash_conflict":
+            if exc.outcome is not Outcome.READ_AGAIN:
                 raise
             await self._api.publish_home(user, await self._view(team, user))
 

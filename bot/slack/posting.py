@@ -15,7 +15,7 @@ from bot.answering import Answered
 from bot.drafts import Source
 from bot.interrupting import InterruptedAnswerError, Why
 from bot.slack.api import SlackApi
-from bot.slack.errors import SlackRefusedError
+from bot.slack.errors import Outcome, SlackRefusedError
 from bot.slack.manner import Manner
 from bot.slack.payloads import Question
 from bot.slack.streaming import Ending, Hooks, LiveAnswer, Pace, Place
@@ -28,10 +28,6 @@ from feedback.errors import UnderstudyError
 _log = logging.getLogger(__name__)
 
 EVENT_TYPE = "support_answer"
-
-_TOO_RICH = frozenset(
-    ["invalid_blocks", "msg_blocks_too_long", "msg_blocks_too_many", "invalid_blocks_format"]
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +187,7 @@ class Poster:
                     metadata=part.metadata,
                 )
             except SlackRefusedError as exc:
-                if exc.code == "streaming_state_conflict" and not final:
+                if exc.outcome is Outcome.FREE_FIRST and not final:
                     await self.end_stream(part.interaction, ts)
                     continue
                 _log.warning("the streamed message cannot be replaced, posting anew: %s", exc)
@@ -210,7 +206,7 @@ class Poster:
                 metadata=part.metadata,
             )
         except SlackRefusedError as exc:
-            if exc.code not in _TOO_RICH:
+            if exc.outcome is not Outcome.PLAINER:
                 raise
             _log.warning("no blocks for %s (%s); plain text", part.interaction.id, exc.code)
             return await self._api.post(channel, text, thread_ts=part.root, metadata=part.metadata)

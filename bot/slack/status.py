@@ -13,9 +13,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from bot.slack.api import SlackApi
-from bot.slack.errors import SlackRefusedError
+from bot.slack.errors import Outcome, SlackRefusedError
 from bot.slack.payloads import Question, plain_text
-from bot.slack.streaming import UNSUPPORTED
 from bot.slack.views.blocks import clip, neutral
 from feedback.errors import UnderstudyError
 
@@ -23,7 +22,6 @@ _log = logging.getLogger(__name__)
 
 LOOKING = "is looking it up..."
 _TITLE_CHARS = 80
-_NO_AGENT = UNSUPPORTED | {"not_an_agent", "no_permission", "missing_scope", "not_allowed"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,4 +138,4 @@ class StatusBoard:
 
 def _latched(exc: UnderstudyError) -> bool:
     """Whether asking again is of no use."""
-    return isinstance(exc, SlackRefusedError) and exc.code in _NO_AGENT
+    return isinstance(exc, SlackRefusedError) and exc.outcome is Outcome.UNSUPPORTED

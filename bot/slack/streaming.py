@@ -11,18 +11,12 @@ from typing import Any, Self
 
 from bot.drafts import Source
 from bot.slack.api import SlackApi
-from bot.slack.errors import SlackRefusedError
+from bot.slack.errors import Outcome, SlackRefusedError
 from bot.slack.views.blocks import ANSWER_CHARS, Block, escape
 from bot.slack.views.progress import searching, text_chunk, writing
 from feedback.errors import OverloadedError, UnderstudyError
 
 _log = logging.getLogger(__name__)
-
-UNSUPPORTED = frozenset(["unknown_method", "method_deprecated", "feature_not_enabled"])
-"""What a workspace without a feature says; no use in asking again."""
-
-STOPPED = "stopped_by_user"
-
 
 _FOREVER_S = 3600.0
 
@@ -279,11 +273,11 @@ class LiveAnswer:
 
     def _failed(self, exc: UnderstudyError) -> None:
         self._broken = True
-        code = exc.code if isinstance(exc, SlackRefusedError) else ""
-        if code == STOPPED:
+        outcome = exc.outcome if isinstance(exc, SlackRefusedError) else None
+        if outcome is Outcome.STOPPED:
             self._stopped = True
             self._hooks.stopped()
-        elif code in UNSUPPORTED:
+        elif outcome is Outcome.UNSUPPORTED:
             self._hooks.unsupported()
         _log.warning("the stream broke: %s", exc)
 
