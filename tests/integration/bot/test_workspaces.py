@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from bot.guarding import StyleGuard
 from bot.sandbox.client import SandboxClient
+from bot.sandbox.gestures import SandboxMessage
 from bot.sandbox.server import RunningSandbox
 from bot.slack.errors import SlackRefusedError
 from bot.slack.installs.cipher import TokenCipher
@@ -20,6 +21,7 @@ from tests.integration.bot.conftest import (
     ANSWER,
     BEN,
     BOT,
+    INES,
     SUPPORT,
     Library,
     MakeBot,
@@ -27,6 +29,7 @@ from tests.integration.bot.conftest import (
     answer_everything,
     until,
 )
+from tests.integration.bot.test_loop import propose
 from tests.integration.bot.test_transports import signed
 from tests.integration.bot.two_workspaces import ACME, GLOBEX, KEYS, SECRET, World, world
 
@@ -84,37 +87,54 @@ async def test_two_workspaces_never_see_each_other(store: Store, guard: StyleGua
                 assert message.metadata["event_payload"]["id"] not in said
 
 
+def clicked(message: SandboxMessage, action: str, value: dict[str, object]) -> dict[str, Any]:
+    """A click in the other workspace that names something of this one."""
+    return {
+        "type": "block_actions",
+        "team": {"id": GLOBEX},
+        "user": {"id": INES, "team_id": GLOBEX},
+        "channel": {"id": SUPPORT},
+        "trigger_id": "1.1.forged",
+        "message": {"ts": message.ts, "thread_ts": message.thread_ts},
+        "actions": [
+            {
+                "type": "button",
+                "action_id": action,
+                "value": json.dumps(value),
+                "action_ts": "1700000000.1",
+            }
+        ],
+    }
+
+
 async def test_ids_forged_from_another_workspace_are_refused(
     store: Store, guard: StyleGuard
 ) -> None:
     async with world(store, guard) as place:
         await place.install(ACME)
         await place.install(GLOBEX)
-        await place.acme.ask()
-        clicked = await place.globex.ask()
-        (found,) = await rows(store, "select id from interactions where team = :t", t=ACME)
-        forged = {
-            "type": "block_actions",
-            "team": {"id": GLOBEX},
-            "user": {"id": BEN, "team_id": GLOBEX},
-            "channel": {"id": SUPPORT},
-            "trigger_id": "1.1.forged",
-            "message": {"ts": clicked.ts, "thread_ts": clicked.thread_ts},
-            "actions": [
-                {
-                    "type": "feedback_buttons",
-                    "action_id": "answer_feedback",
-                    "value": json.dumps({"i": found[0], "s": 1}),
-                    "action_ts": "1700000000.1",
-                }
-            ],
-        }
-        assert await deliver(place, forged) == 200
+        await propose(place.acme, BEN)
+        theirs = await place.globex.ask()
+        (asked,) = await rows(store, "select id from interactions where team = :t", t=ACME)
+        (correction,) = await rows(store, "select id, row_version from corrections")
+        card = {"c": correction[0], "v": correction[1]}
+        for action, value in (
+            ("answer_feedback", {"i": asked[0], "s": 1}),
+            ("answer_correct", {"i": asked[0]}),
+            ("review_claim", card),
+            ("review_approve", card),
+        ):
+            assert await deliver(place, clicked(theirs, action, value)) == 200
+        await place.globex.settle()
+        assert await rows(store, "select * from votes") == []
+        assert await place.globex.people.modal(INES) is None
+        assert await rows(store, "select state, claimed_by, team from corrections") == [
+            ("proposed", None, ACME)
+        ]
         note = await place.globex.people.wait_for_ephemeral(
-            user=BEN, channel=SUPPORT, thread_ts=clicked.thread_ts
+            user=INES, channel=SUPPORT, thread_ts=theirs.thread_ts
         )
         assert "cannot find" in note.text
-        assert await rows(store, "select * from votes") == []
 
 
 async def test_a_code_or_state_that_is_not_slacks_installs_nothing(
