@@ -48,7 +48,7 @@ def status() -> None:
 
     async def work(store: Store, *_: object) -> dict[str, object]:
         async with store.begin() as tx:
-            champion = await tx.routing.champion()
+            champion, _version = await tx.adapters.champion()
             route = await tx.routing.route()
             cycles = await tx.cycles.latest(5)
             trials = await tx.experiments.latest(1)
