@@ -32,7 +32,7 @@ from feedback.errors import ConflictError, InvalidInputError, NotAllowedError, N
 from feedback.store.unit_of_work import Store, Transaction
 
 HANDOFF = "handoff"
-"""Outbox kind: draw the message of a hand-off, `{handoff_id, team, version}`."""
+"""Outbox kind: draw the message of a hand-off, `{handoff_id, team}`."""
 
 OWN_QUESTION = "This is your own question; a colleague has to take it."
 
@@ -277,7 +277,7 @@ async def _owe(tx: Transaction, handoff: Handoff) -> None:
     await tx.outbox.add(
         f"handoff:{handoff.id}:{handoff.row_version}",
         HANDOFF,
-        {"handoff_id": handoff.id, "team": handoff.team, "version": handoff.row_version},
+        {"handoff_id": handoff.id, "team": handoff.team},
     )
 
 

@@ -18,7 +18,7 @@ from bot.slack.workspaces import Workspace, WorkspaceAwayError, Workspaces
 from bot.worker import PostponedError, backoff_s
 from feedback.domain.delivery import OutboxRow
 from feedback.errors import InvalidInputError, PermanentError, RetryableError, UnavailableError
-from feedback.store.unit_of_work import Store
+from feedback.store.unit_of_work import Store, Transaction
 
 _log = logging.getLogger(__name__)
 
@@ -148,6 +148,7 @@ class Notices:
             reviews = await tx.corrections.reviews(correction.id)
             source = correction.thread_key.split(":")[1]
             settings = await tx.channels.get(correction.team, source)
+            await _require_turn(tx, row, correction.card_ts)
         channel = settings.review_channel or workspace.review_channel
         if not channel and correction.card_ts is None:
             return
@@ -185,13 +186,11 @@ class Notices:
     async def _handoff(self, workspace: Workspace, row: OutboxRow) -> None:
         async with self._store.begin() as tx:
             handoff = await tx.handoffs.get(row.payload["handoff_id"], team=row.payload["team"])
+            await _require_turn(tx, row, handoff.message_ts)
         text, blocks = handoff_text(handoff), handoff_blocks(handoff)
         if handoff.message_ts is not None:
             await workspace.api.update(handoff.channel, handoff.message_ts, text, blocks=blocks)
             return
-        if row.payload["version"] > 1:
-            # Another worker posts it right now; two would call people twice.
-            raise UnavailableError(f"hand-off {handoff.id} is not posted yet", retry_after=1.0)
         root = handoff.thread_key.rpartition(":")[2]
         ts = await self._once(
             workspace.api, row, handoff.channel, text, blocks=blocks, thread_ts=root
@@ -222,6 +221,16 @@ class Notices:
             thread_ts=thread_ts,
             metadata={"event_type": _EVENT_TYPE, "event_payload": {"id": mark}},
         )
+
+
+async def _require_turn(tx: Transaction, row: OutboxRow, posted_ts: str | None) -> None:
+    """Checks that nobody else is posting the message that this effect would post, too.
+
+    Raises:
+        UnavailableError: Somebody is; come back in a moment.
+    """
+    if posted_ts is None and await tx.outbox.behind(row):
+        raise UnavailableError(f"the message of {row.key} is not posted yet", retry_after=1.0)
 
 
 async def _find(api: SlackApi, channel: str, thread_ts: str | None, mark: str) -> str | None:

@@ -63,6 +63,19 @@ class SqlOutbox:
             (to_domain(OutboxRow, row) for row in rows.mappings()), key=lambda row: row.id
         )
 
+    async def behind(self, row: OutboxRow) -> bool:
+        """Whether an earlier effect about the same thing is still owed.
+
+        Keys are `what:id:version`; effects of the same `what:id` are about the same thing.
+        """
+        same = row.key.rpartition(":")[0] + ":"
+        earlier = select(outbox.c.id).where(
+            outbox.c.id < row.id,
+            outbox.c.done_at.is_(None),
+            outbox.c.key.startswith(same, autoescape=True),
+        )
+        return bool(await self._connection.scalar(select(earlier.exists())))
+
     async def done(self, row_id: int, *, error: str | None = None) -> None:
         """Closes an effect; with `error` it was given up."""
         await self._connection.execute(

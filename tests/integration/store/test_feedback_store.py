@@ -254,3 +254,13 @@ async def test_an_effect_is_owed_once_and_comes_back_until_done(store: Store) ->
         (third,) = await tx.outbox.claim(["slack_message"], lease_s=-1)
         await tx.outbox.done(third.id)
         assert await tx.outbox.claim(["slack_message"], lease_s=-1) == []
+
+
+async def test_effects_about_the_same_thing_know_their_order(store: Store) -> None:
+    async with store.begin() as tx:
+        for key in ("card:c-1:2", "card:c-1:3", "card:c-10:3", "card:c-2:9"):
+            await tx.outbox.add(key, "review_card", {})
+        rows = await tx.outbox.claim(["review_card"], lease_s=60)
+        assert [row.key for row in rows if await tx.outbox.behind(row)] == ["card:c-1:3"]
+        await tx.outbox.done(rows[0].id)
+        assert not await tx.outbox.behind(rows[1])
