@@ -1,6 +1,7 @@
 """The use case: a workspace is erased, and the audit trail keeps that it happened."""
 
 from datetime import datetime
+from typing import Any
 
 from feedback.domain.forgetting import ForgetReport
 from feedback.domain.workspace import WorkspaceState
@@ -46,11 +47,14 @@ async def erase_workspace(
         actor=by,
         reason=reason,
         at=at,
-        data={
-            "team": team,
-            "erased": dict(report.erased),
-            "datasets": [item.id for item in report.datasets],
-            "adapters": [item.id for item in report.adapters],
-        },
+        data={"team": team, **_counted(report)},
     )
     return report
+
+
+def _counted(report: ForgetReport) -> dict[str, Any]:
+    return {
+        "erased": dict(report.erased),
+        "datasets": [item.id for item in report.datasets],
+        "adapters": [item.id for item in report.adapters],
+    }

@@ -60,7 +60,6 @@ _STEPS = (
     ),
     ("on call", "update handoffs set on_call = '' where team = :team"),
     ("skips", "update corrections set skipped_by = '{}' where team = :team"),
-    ("skipped reviews", "update corrections set skipped_by = '{}' where team = :team"),
     ("placeholders", "update threads set placeholders = '{}' where team = :team"),
 )
 
