@@ -1,7 +1,7 @@
 """Stop, edits and deletions while an answer is written. One worker: none is free to help."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -238,12 +238,12 @@ async def test_a_question_edited_while_it_waits_is_answered_as_it_is_now(desk: D
     assert len(await desk.said(second)) == 1
 
 
-Dispatch = Callable[[dict[str, object]], Awaitable[int]]
+Dispatch = Callable[[Mapping[str, object]], Awaitable[int]]
 
 
 @pytest.fixture
 def dispatch(desk: Desk) -> Dispatch:
-    async def send(event: dict[str, object]) -> int:
+    async def send(event: Mapping[str, object]) -> int:
         body = {
             "type": "event_callback",
             "event_id": f"Ev{event['event_ts']}",

@@ -160,7 +160,7 @@ async def test_many_clicks_at_once_are_one_opinion(workplace: Workplace) -> None
     async def counted() -> bool:
         async with workplace.store.begin() as tx:
             acts = await tx.connection.scalar(text("select count(*) from vote_events"))
-        return acts == 9
+        return bool(acts == 9)
 
     await until(counted)
     assert await opinions(workplace, answer) == {BEN: Rating.UP}

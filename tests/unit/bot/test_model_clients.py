@@ -5,7 +5,8 @@ from feedback.serving.embed import HttpEmbedder
 
 
 def sent(embedder: HttpEmbedder) -> str | None:
-    return embedder._client.headers.get("authorization")
+    key: str | None = embedder._client.headers.get("authorization")
+    return key
 
 
 async def test_the_text_servers_key_goes_to_its_own_embedder() -> None:
