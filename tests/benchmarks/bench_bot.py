@@ -206,6 +206,7 @@ async def prepared() -> AsyncIterator[Bench]:
                     "TGI_URL": model,
                     "UNDERSTUDY_SLACK__API_URL": f"{slack.url}/api/",
                     # What the bot costs is measured, not how it waits for Slack's tiers.
+                    # The bot's speed is measured, not Slack's tiers (5 posts a second).
                     "UNDERSTUDY_SLACK__RATE_SHARE": "0",
                     "UNDERSTUDY_STATE_DIR": str(folder),
                 }

@@ -133,6 +133,7 @@ def _environment(sandbox: RunningSandbox, database_url: str, model: str) -> Mapp
         "TGI_URL": model,
         "UNDERSTUDY_SLACK__API_URL": sandbox.api_url,
         # This workspace knows no tiers, and thousands of answers are wanted in a minute.
+        # Slack's tiers would spread this over an hour.
         "UNDERSTUDY_SLACK__RATE_SHARE": "0",
         "UNDERSTUDY_BOT__LEASE_S": "3",
         # A kill costs an attempt, and here are many kills.
