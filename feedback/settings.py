@@ -70,8 +70,8 @@ class SlackSettings(_Group):
     handoff_group: str = ""
     """Handle of the user group that is called when the bot does not know; empty: nobody is."""
     rate_share: float = Field(default=1.0, ge=0, le=1)
-    """Part of Slack's rate tiers that this process uses: with two bot processes give each 0.5. 0 asks
-    no questions and only obeys when Slack refuses, for a local workspace on simulated time."""
+    """Part of Slack's rate tiers that this process uses: with two bot processes give each 0.5. 0
+    asks no questions and only obeys when Slack refuses: for a workspace on simulated time."""
     operators_channel: str = ""
     """Channel id for cycle and experiment notices; empty: none are posted."""
     operators_team: str = ""

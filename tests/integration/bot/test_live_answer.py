@@ -62,7 +62,11 @@ async def stage(sandbox: RunningSandbox) -> AsyncIterator[Stage]:
         channel = await people.open_dm(user=AMIRA)
         asked = await people.post(user=AMIRA, channel=channel, text="How?")
         yield Stage(
-            people=people, sandbox=sandbox, api=SlackApi(client, Budget(share=0)), channel=channel, root=asked.ts
+            people=people,
+            sandbox=sandbox,
+            api=SlackApi(client, Budget(share=0)),
+            channel=channel,
+            root=asked.ts,
         )
 
 
