@@ -3,8 +3,10 @@
 from datetime import timedelta
 
 from sqlalchemy import (
+    FromClause,
     Interval,
     Select,
+    Tuple,
     and_,
     bindparam,
     cast,
@@ -12,6 +14,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
@@ -227,12 +230,19 @@ class SqlInbox:
 
 
 def _claimable() -> Select[tuple[int]]:
-    earlier = inbox.alias("earlier")
+    other = inbox.alias("other")
     blocked = exists().where(
-        earlier.c.thread_key == inbox.c.thread_key,
-        earlier.c.id < inbox.c.id,
+        other.c.thread_key == inbox.c.thread_key,
+        other.c.id != inbox.c.id,
         # Literals, so that the planner can prove the partial index.
-        earlier.c.state.in_([_literal(state) for state in OPEN]),
+        other.c.state.in_([_literal(state) for state in OPEN]),
+        or_(
+            _turn(other) < _turn(inbox),
+            and_(
+                other.c.state == _literal("leased"),
+                other.c.lease_until >= func.clock_timestamp(),
+            ),
+        ),
     )
     return (
         select(inbox.c.id)
@@ -251,6 +261,11 @@ def _claimable() -> Select[tuple[int]]:
         .order_by(inbox.c.id)
         .with_for_update(skip_locked=True, of=inbox)
     )
+
+
+def _turn(row: FromClause) -> Tuple:
+    """A row's place in its thread: as asked, not as delivered; question keys end with the ts."""
+    return tuple_(func.coalesce(row.c.question_key, ""), row.c.id)
 
 
 def _literal(value: str):  # type: ignore[no-untyped-def]  # noqa: ANN202  (private SQL type)

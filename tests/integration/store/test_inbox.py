@@ -63,6 +63,24 @@ async def test_one_thread_is_worked_on_in_order(store: Store) -> None:
     assert [row.event_id for row in await claim(store, limit=10)] == ["a2"]
 
 
+async def test_a_thread_is_answered_as_asked_not_as_delivered(store: Store) -> None:
+    """Several connections deliver in any order."""
+    await add(
+        store,
+        delivery("a2", thread="a", question="T:C:1700000002.000100"),
+        delivery("a1", thread="a", question="T:C:1700000001.000200"),
+    )
+    (first,) = await claim(store, limit=10)
+    assert first.event_id == "a1"
+    await add(store, delivery("a0", thread="a", question="T:C:1700000000.000900"))
+    assert await claim(store, limit=10) == [], "one at a time, also when an earlier one comes late"
+    async with store.begin() as tx:
+        assert await tx.inbox.complete(first)
+    assert [row.event_id for row in await claim(store, lease_s=-1, limit=10)] == ["a0"]
+    # Its worker died: neither row is held up by the other for ever.
+    assert [row.event_id for row in await claim(store, limit=10)] == ["a0"]
+
+
 async def test_a_retried_row_still_blocks_its_thread(store: Store) -> None:
     await add(store, delivery("a1", thread="a"), delivery("a2", thread="a"))
     (row,) = await claim(store, limit=10)
