@@ -47,8 +47,32 @@ class Draft:
     text: str = ""
 
 
-def sources_of(hits: Sequence[Hit], limit: int = 3) -> tuple[Source, ...]:
-    """Returns the distinct documents of the best hits, best first."""
+NEAR_THE_BEST = 0.5
+"""Part of the best hit's score from which a document is named: what trails far behind stood in no
+answer, and a long list of sources makes people stop looking at any."""
+
+
+class Scored(Protocol):
+    """A passage that was found, now or when the answer was stored."""
+
+    @property
+    def doc_id(self) -> str:
+        """Its document."""
+        ...
+
+    @property
+    def score(self) -> float:
+        """How near it is, 0..1."""
+        ...
+
+
+def documents_of(hits: Sequence[Scored], limit: int = 3) -> list[str]:
+    """Returns the distinct documents to name for these hits, best first."""
+    least = NEAR_THE_BEST * max((hit.score for hit in hits), default=0.0)
+    return list(dict.fromkeys(hit.doc_id for hit in hits if hit.score >= least))[:limit]
+
+
+def sources_of(hits: Sequence[Hit]) -> tuple[Source, ...]:
+    """Returns the documents to show under an answer, best first."""
     seen: Mapping[str, Hit] = {hit.doc_id: hit for hit in reversed(hits)}
-    kept = list(dict.fromkeys(hit.doc_id for hit in hits))[:limit]
-    return tuple(Source(title=seen[doc].title, uri=seen[doc].uri) for doc in kept)
+    return tuple(Source(title=seen[doc].title, uri=seen[doc].uri) for doc in documents_of(hits))

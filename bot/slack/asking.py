@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bot.answering import Answered, Answering, ChannelSilentError, Prepared
 from bot.courtesy import is_courtesy
-from bot.drafts import Draft, Source
+from bot.drafts import Draft, Source, documents_of
 from bot.handing_off import HandoffDesk
 from bot.interrupting import InterruptedAnswerError, Interruptions, Why
 from bot.slack.errors import SlackRefusedError
@@ -305,7 +305,7 @@ class Asking:
     async def _stored(self, interaction: Interaction) -> Answered:
         if interaction.abstained or not interaction.with_context:
             return Answered(interaction=interaction)
-        docs = list(dict.fromkeys(hit.doc_id for hit in interaction.retrieved))[:3]
+        docs = documents_of(interaction.retrieved)
         async with self._store.begin() as tx:
             found = await tx.conversations.sources(docs)
         shown = [Source(title=found[doc][0], uri=found[doc][1]) for doc in docs if doc in found]
