@@ -62,6 +62,25 @@ class Conversation:
         return False
 
 
+class PrivateWords:
+    """Says something to one person alone."""
+
+    def __init__(self, api: SlackApi) -> None:
+        self._api = api
+
+    async def tell(self, user: str, text: str) -> None:
+        """Sends a direct message."""
+        await self._api.post(await self._api.open_dm(user), text)
+
+    async def remark(self, question: Question, text: str) -> None:
+        """Shows a text where the question stands; never fails."""
+        place = {"thread_ts": question.thread_ts}
+        try:
+            await self._api.whisper(question.channel, question.by, text, **place)
+        except UnderstudyError as exc:
+            _log.info("%s is not told: %s", question.by, exc)
+
+
 def make_conversation(
     store: Store,
     clock: Clock,
@@ -87,16 +106,7 @@ def make_conversation(
     """
     interruptions = Interruptions(store)
     status = StatusBoard(api)
-
-    async def tell(user: str, text: str) -> None:
-        await api.post(await api.open_dm(user), text)
-
-    async def remark(question: Question, text: str) -> None:
-        try:
-            await api.whisper(question.channel, question.by, text, thread_ts=question.thread_ts)
-        except UnderstudyError as exc:
-            _log.info("%s is not told: %s", question.by, exc)
-
+    privately = PrivateWords(api)
     asking = Asking(
         AskingParts(
             store=store,
@@ -108,8 +118,8 @@ def make_conversation(
             manners=manners,
             handoffs=handoffs,
             bot=bot,
-            tell=tell,
-            remark=remark,
+            tell=privately.tell,
+            remark=privately.remark,
             lease_s=lease_s,
         )
     )
