@@ -64,7 +64,7 @@ emulator: ## an independent Slack emulator into .emulator, which its tests then 
 	cd .emulator && npm pack --silent $(EMULATOR) && echo "$(EMULATOR_SHA512)  $(subst @,-,$(EMULATOR)).tgz" | sha512sum --check --quiet
 	cd .emulator && tar xzf $(subst @,-,$(EMULATOR)).tgz
 
-base-model: setup ## train the packaged tiny base model again from its recipe (about 15 CPU minutes)
+base-model: setup ## train the packaged tiny base model again from its recipe (about 50 CPU minutes)
 	$(BIN)/python -m retrain.base_model $(ARGS)
 
 bench-%: setup ## run one benchmark: bot, serving, training, experiments, retrieval, mining, redaction
