@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from sqlalchemy import bindparam, text
@@ -111,15 +112,18 @@ def _said(
 
 
 def _in_order(questions: Sequence[Asked], record: Record, team: str) -> list[str]:
-    """Within a thread answers stand in the order in which the questions arrived."""
-    standing = [
-        (record.arrivals[f"{team}:{asked.channel}:{asked.ts}"], row.answer_ts)
+    """Within a thread answers stand as asked, unless the earlier question was delivered later."""
+    standing = sorted(
+        (asked.ts, record.arrivals[f"{team}:{asked.channel}:{asked.ts}"], row.answer_ts)
         for asked in questions
         if (row := record.interactions.get((asked.channel, asked.ts))) is not None
         and row.state == "posted"
+    )
+    return [
+        f"answers out of order: {first} and {second}"
+        for first, second in combinations(standing, 2)
+        if first[1] < second[1] and first[2] > second[2]
     ]
-    places = [answer_ts for _, answer_ts in sorted(standing)]
-    return [] if places == sorted(places) else [f"answers out of order: {standing}"]
 
 
 def _recorded(asked: Asked, record: Record) -> list[str]:
