@@ -12,7 +12,7 @@ from tests.acceptance.deliveries.town import Trial, trial
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-TALKS, EXAMPLES = 56, 6
+TALKS, EXAMPLES = 56, 7
 DELIVERIES = 10_000
 
 
