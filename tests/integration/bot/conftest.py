@@ -153,7 +153,7 @@ def quiet() -> None:
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[RunningSandbox]:
-    fast = SandboxSettings(ack_timeout_s=2.0, retry_delays_s=(0.0, 0.1, 0.2))
+    fast = SandboxSettings(ack_timeout_s=5.0, retry_delays_s=(0.0, 0.1, 0.2))
     async with serve(settings=fast) as server:
         yield server
 

@@ -74,7 +74,7 @@ async def installer(store: Store, guard: StyleGuard) -> AsyncIterator[Installer]
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     fast = SandboxSettings(
-        ack_timeout_s=2.0, retry_delays_s=(0.0, 0.1, 0.2), events_url=f"{url}/slack/events"
+        ack_timeout_s=5.0, retry_delays_s=(0.0, 0.1, 0.2), events_url=f"{url}/slack/events"
     )
     model, library = FakeTextGenerator(answer_everything), Library()
     outside = Outside(

@@ -65,7 +65,7 @@ async def started(
     """A sandbox and a bot that meet by one transport."""
     port = free_port()
     url = f"http://127.0.0.1:{port}/slack/events" if transport == "http" else None
-    fast = SandboxSettings(ack_timeout_s=2.0, retry_delays_s=(0.0, 0.1, 0.2), events_url=url)
+    fast = SandboxSettings(ack_timeout_s=5.0, retry_delays_s=(0.0, 0.1, 0.2), events_url=url)
     model, library = FakeTextGenerator(answer_everything), Library()
     outside = Outside(
         store=store,

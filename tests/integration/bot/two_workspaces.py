@@ -202,7 +202,7 @@ async def world(
 @asynccontextmanager
 async def _sandbox(team: str, port: int) -> AsyncIterator[RunningSandbox]:
     fast = SandboxSettings(
-        ack_timeout_s=2.0,
+        ack_timeout_s=5.0,
         retry_delays_s=(0.0, 0.1, 0.2),
         events_url=f"http://127.0.0.1:{port}/slack/events",
     )

@@ -32,7 +32,7 @@ Transport = Callable[[AsyncApp], AbstractAsyncContextManager[SandboxClient]]
 
 @asynccontextmanager
 async def over_socket(app: AsyncApp) -> AsyncIterator[SandboxClient]:
-    settings = SandboxSettings(ack_timeout_s=2.0)
+    settings = SandboxSettings(ack_timeout_s=5.0)
     async with serve(settings=settings) as sandbox, SandboxClient(sandbox.url) as people:
         app.client.base_url = sandbox.api_url
         async with connected(app, sandbox):
@@ -45,7 +45,7 @@ async def over_http(app: AsyncApp) -> AsyncIterator[SandboxClient]:
     await runner.setup()
     await aiohttp_web.TCPSite(runner, "127.0.0.1", 0).start()
     settings = SandboxSettings(
-        ack_timeout_s=2.0, events_url=f"http://127.0.0.1:{runner.addresses[0][1]}/slack/events"
+        ack_timeout_s=5.0, events_url=f"http://127.0.0.1:{runner.addresses[0][1]}/slack/events"
     )
     try:
         async with serve(settings=settings) as sandbox, SandboxClient(sandbox.url) as people:
