@@ -12,6 +12,7 @@ import time
 from bisect import insort
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from feedback.errors import OverloadedError
@@ -88,6 +89,11 @@ class _Window:
         over = len(self.times) + more - self.calls
         return now if over <= 0 else max(now, self.times[over - 1] + self.seconds)
 
+    def give_back(self, at: float) -> None:
+        """Frees a reserved time that was not used; one that is over may be forgotten already."""
+        with suppress(ValueError):
+            self.times.remove(at)
+
 
 class Budget:
     """What may still be called, per method and channel, in one workspace.
@@ -118,21 +124,29 @@ class Budget:
         Raises:
             OverloadedError: When its turn is too far away, with the seconds until then.
         """
-        now = self._clock()
+        began = now = self._clock()
         windows = self._of(method, channel)
-        at = max([now, self._paused_until[method], *(w.earliest(now) for w in windows)])
-        wait_s = at - now
-        if wait_s > patience_s(method):
-            raise OverloadedError(
-                f"{method} is over our share of Slack's tier for {wait_s:.1f} s", retry_after=wait_s
-            )
-        for window in windows:
-            insort(window.times, at)
-        if wait_s > 0:
-            await self._sleep(wait_s)
+        while True:
+            at = max([now, self._paused_until[method], *(w.earliest(now) for w in windows)])
+            if at - began > patience_s(method):
+                raise OverloadedError(
+                    f"{method} is over our share of Slack's tier for {at - now:.1f} s",
+                    retry_after=at - now,
+                )
+            for window in windows:
+                insort(window.times, at)
+            if at > now:
+                await self._sleep(at - now)
+            if self._paused_until[method] <= at:
+                return
+            # Slack refused somebody else meanwhile: the turn is void, and a new one is taken, so
+            # that all who waited do not call at once when the pause ends.
+            for window in windows:
+                window.give_back(at)
+            now = at
 
     def pause(self, method: str, seconds: float) -> None:
-        """Holds every call of a method back, because Slack said so."""
+        """Holds every call of a method back, waiting ones too, because Slack said so."""
         until = self._clock() + seconds
         self._paused_until[method] = max(self._paused_until[method], until)
 

@@ -132,6 +132,48 @@ def test_a_pause_holds_for_everybody_even_without_a_share() -> None:
         assert made_at(hands, budget, "chat.update") == hands.now
 
 
+@dataclass
+class Refused(Hands):
+    """Slack refuses somebody else while the first of us waits."""
+
+    budget: Budget | None = None
+    seconds: float = 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        if self.budget is not None:
+            budget, self.budget = self.budget, None
+            budget.pause("chat.postMessage", self.seconds)
+
+
+def refused_while_waiting(seconds: float) -> tuple[Refused, Budget]:
+    """Returns a channel whose next post has to wait, and is then held back from `now` on."""
+    hands = Refused(seconds=seconds)
+    budget = budget_of(hands)
+    for _ in range(POSTS_PER_CHANNEL):
+        made_at(hands, budget, "chat.postMessage", "C1")
+    hands.budget = budget
+    return hands, budget
+
+
+def test_a_pause_holds_those_who_wait_already() -> None:
+    hands, budget = refused_while_waiting(30.0)
+    assert made_at(hands, budget, "chat.postMessage", "C1") == 1030.0
+
+
+def test_those_who_waited_do_not_call_all_at_once_after_a_pause() -> None:
+    hands, budget = refused_while_waiting(30.0)
+    times = [made_at(hands, budget, "chat.postMessage", "C1") for _ in range(5)]
+    assert times == [1030.0] * 3 + [1033.0] * 2
+
+
+def test_a_pause_longer_than_patience_sends_who_waits_away() -> None:
+    _, budget = refused_while_waiting(500.0)
+    with pytest.raises(OverloadedError) as refused:
+        asyncio.run(budget.take("chat.postMessage", "C1"))
+    assert refused.value.retry_after == 497.0, "three seconds were waited already"
+
+
 def test_no_share_asks_no_questions() -> None:
     hands = Hands()
     budget = budget_of(hands, 0.0)
