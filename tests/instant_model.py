@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from aiohttp import web
 
+from tests.served import served
+
 DIMENSIONS = 384
 _WORD = re.compile(r"[a-z0-9]+")
 
@@ -48,13 +50,8 @@ async def instant_model(
             web.get("/info", _info),
         ]
     )
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with served(app) as url:
+        yield url
 
 
 _USAGE = {"prompt_tokens": 50, "completion_tokens": 20, "total_tokens": 70}

@@ -116,30 +116,12 @@ class SqlInbox:
 
     async def retry(self, row: InboxRow, *, error: str, delay_s: float) -> bool:
         """Gives the row back, claimable again after `delay_s`."""
-        return await self._change(
-            row,
-            {
-                "state": "ready",
-                "error": error,
-                "lease_owner": None,
-                "lease_until": None,
-                "available_at": func.clock_timestamp() + _seconds(delay_s),
-            },
-        )
+        return await self._change(row, _given_back(error, delay_s))
 
     async def postpone(self, row: InboxRow, *, error: str, delay_s: float) -> bool:
         """Gives the row back as `retry` does, and this attempt does not count."""
-        return await self._change(
-            row,
-            {
-                "state": "ready",
-                "error": error,
-                "lease_owner": None,
-                "lease_until": None,
-                "attempts": inbox.c.attempts - 1,
-                "available_at": func.clock_timestamp() + _seconds(delay_s),
-            },
-        )
+        uncounted = {"attempts": inbox.c.attempts - 1}
+        return await self._change(row, _given_back(error, delay_s) | uncounted)
 
     async def park(self, row: InboxRow, *, error: str) -> bool:
         """Lays the row aside until its workspace is installed again; the attempt does not count.
@@ -261,6 +243,16 @@ def _claimable() -> Select[tuple[int]]:
         .order_by(inbox.c.id)
         .with_for_update(skip_locked=True, of=inbox)
     )
+
+
+def _given_back(error: str, delay_s: float) -> dict[str, object]:
+    return {
+        "state": "ready",
+        "error": error,
+        "lease_owner": None,
+        "lease_until": None,
+        "available_at": func.clock_timestamp() + _seconds(delay_s),
+    }
 
 
 def _turn(row: FromClause) -> Tuple:

@@ -16,6 +16,8 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from tests.served import served
+
 TEAM, BOT = "T0BENCHED", "U0BENCHBOT"
 TOKEN, APP_TOKEN = "xoxb-benchmark", "xapp-benchmark"
 _ACK_LIMIT_S = 30.0
@@ -143,18 +145,6 @@ async def slack_double() -> AsyncIterator[SlackDouble]:
     async with served(app) as url:
         double.url = url
         yield double
-
-
-@asynccontextmanager
-async def served(app: web.Application) -> AsyncIterator[str]:
-    """Serves an application on a free port of 127.0.0.1 and yields its URL."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
 
 
 def _member(number: int) -> dict[str, Any]:

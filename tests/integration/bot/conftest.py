@@ -1,8 +1,7 @@
 """The real bot in the real sandbox workspace on a real PostgreSQL; only the model is scripted."""
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from feedback.serving.fake import FakeTextGenerator
 from feedback.settings import Settings, load_settings
 from feedback.store.unit_of_work import Store
 from feedback.tone.guide import StyleGuide
+from tests.waiting import until
 
 AMIRA, BEN, GRACE, HENRIK = "U0AMIRA001", "U0BENNO002", "U0GRACE007", "U0HENRK008"
 INES, JONAS = "U0INESC009", "U0JONAS010"
@@ -110,14 +110,7 @@ class Workplace:
 
     async def settle(self) -> None:
         """Waits until every delivery has been worked on."""
-
-        async def idle() -> bool:
-            if (await self.people.deliveries())["pending"]:
-                return False
-            async with self.store.begin() as tx:
-                return await tx.inbox.open_count() == 0
-
-        await until(idle)
+        await settle(self.people, self.store)
 
     async def answers(self, thread_ts: str, channel: str = SUPPORT) -> list[SandboxMessage]:
         """Returns what the bot said in a thread."""
@@ -138,11 +131,27 @@ class Workplace:
             return await tx.votes.of_interaction(interaction.id)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 60.0) -> None:
-    """Waits for something that another process or task is about to bring about."""
-    async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110 - the other side has no event to offer
-            await asyncio.sleep(0.02)
+def outside_of(store: Store, guard: StyleGuard, model: TextGenerator, library: Library) -> Outside:
+    """Returns everything but Slack: a real record, a scripted model, one document."""
+    return Outside(
+        store=store,
+        clock=SystemClock(),
+        knowledge=library,
+        generators=Models(model),
+        guard=guard,
+    )
+
+
+async def settle(people: SandboxClient, store: Store) -> None:
+    """Waits until every delivery has been worked on."""
+
+    async def idle() -> bool:
+        if (await people.deliveries())["pending"]:
+            return False
+        async with store.begin() as tx:
+            return await tx.inbox.open_count() == 0
+
+    await until(idle)
 
 
 @pytest.fixture(autouse=True)
@@ -192,13 +201,7 @@ def make_bot(settings: Settings, store: Store, guard: StyleGuard) -> MakeBot:
 
     @asynccontextmanager
     async def make(model: TextGenerator, library: Library) -> AsyncIterator[Bot]:
-        outside = Outside(
-            store=store,
-            clock=SystemClock(),
-            knowledge=library,
-            generators=Models(model),
-            guard=guard,
-        )
+        outside = outside_of(store, guard, model, library)
         async with assembled(settings, outside) as bot, running(bot):
             yield bot
 

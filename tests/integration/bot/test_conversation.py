@@ -11,8 +11,8 @@ from tests.integration.bot.conftest import (
     GRACE,
     SUPPORT,
     Workplace,
-    until,
 )
+from tests.waiting import until
 
 
 async def test_a_direct_message_is_answered_in_its_own_thread(workplace: Workplace) -> None:

@@ -17,8 +17,8 @@ from tests.integration.bot.conftest import (
     REVIEW,
     SUPPORT,
     Workplace,
-    until,
 )
+from tests.waiting import until
 
 UNKNOWN = "What is near our refund policy?"
 REPLY = "Refunds are paid within ten days, write to billing."

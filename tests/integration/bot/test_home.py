@@ -18,9 +18,9 @@ from tests.integration.bot.conftest import (
     REVIEW,
     SUPPORT,
     Workplace,
-    until,
 )
 from tests.integration.bot.test_loop import propose
+from tests.waiting import until
 
 
 async def home(place: Workplace, user: str, where: Callable[[str], bool]) -> dict[str, Any]:

@@ -11,11 +11,10 @@ from cryptography.fernet import Fernet
 from sqlalchemy import text
 
 from bot.guarding import StyleGuard
-from bot.runtime import Outside, assembled, running
+from bot.runtime import assembled, running
 from bot.sandbox.client import SandboxClient
 from bot.sandbox.server import serve
 from bot.sandbox.settings import SandboxSettings
-from feedback.clock import SystemClock
 from feedback.domain.workspace import WorkspaceState
 from feedback.serving.fake import FakeTextGenerator
 from feedback.settings import load_settings
@@ -27,12 +26,12 @@ from tests.integration.bot.conftest import (
     INES,
     SUPPORT,
     Library,
-    Models,
     Workplace,
     answer_everything,
-    until,
+    outside_of,
 )
 from tests.integration.bot.test_transports import free_port
+from tests.waiting import until
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +76,7 @@ async def installer(store: Store, guard: StyleGuard) -> AsyncIterator[Installer]
         ack_timeout_s=5.0, retry_delays_s=(0.0, 0.1, 0.2), events_url=f"{url}/slack/events"
     )
     model, library = FakeTextGenerator(answer_everything), Library()
-    outside = Outside(
-        store=store,
-        clock=SystemClock(),
-        knowledge=library,
-        generators=Models(model),
-        guard=guard,
-    )
+    outside = outside_of(store, guard, model, library)
     async with (
         serve(settings=fast) as sandbox,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,

@@ -13,7 +13,8 @@ from bot.sandbox.server import RunningSandbox
 from bot.slack.api import SlackApi, make_client
 from bot.slack.budget import Budget
 from bot.slack.streaming import Ending, Hooks, LiveAnswer, Pace, Place
-from tests.integration.bot.conftest import AMIRA, until
+from tests.integration.bot.conftest import AMIRA
+from tests.waiting import until
 
 NEVER = 1000.0
 METADATA = {"event_type": "support_answer", "event_payload": {"id": "i-1", "part": 0}}

@@ -13,8 +13,9 @@ from bot.sandbox.workspace import default_workspace
 from feedback.ports import Generation, GenerationOptions, Message
 from feedback.settings import Settings
 from feedback.store.unit_of_work import Store
-from tests.integration.bot.conftest import Library, MakeBot, until
+from tests.integration.bot.conftest import Library, MakeBot, settle
 from tests.integration.bot.gated import GatedGenerator
+from tests.waiting import until
 
 PEOPLE, EACH = 10, 10
 
@@ -60,7 +61,7 @@ async def test_a_hundred_questions_at_once(
         await asyncio.gather(*(go_on(people, *thread) for thread in threads))
         await until(lambda: delivered(people))
         model.gate.set()
-        await until(lambda: idle(store))
+        await settle(people, store)
         for _, channel, root in threads:
             thread = await people.messages(channel=channel, thread_ts=root)
             told = [re.findall(r"number (\d+)", said.text) for said in thread if said.is_app]
@@ -85,8 +86,3 @@ async def go_on(people: SandboxClient, user: str, channel: str, root: str) -> No
 
 async def delivered(people: SandboxClient) -> bool:
     return not (await people.deliveries())["pending"]
-
-
-async def idle(store: Store) -> bool:
-    async with store.begin() as tx:
-        return await tx.inbox.open_count() == 0

@@ -13,8 +13,9 @@ from bot.slack.storing import to_delivery
 from feedback.clock import SystemClock
 from feedback.operations import standing
 from feedback.settings import Settings
-from tests.integration.bot.conftest import AMIRA, GRACE, JONAS, SUPPORT, Workplace, until
+from tests.integration.bot.conftest import AMIRA, GRACE, JONAS, SUPPORT, Workplace
 from tests.integration.operating.stage import add_adapter, set_stage
+from tests.waiting import until
 
 OPERATIONS = "C0OPERATE5"
 

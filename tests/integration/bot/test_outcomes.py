@@ -20,10 +20,10 @@ from tests.integration.bot.conftest import (
     Library,
     MakeBot,
     Workplace,
-    until,
 )
 from tests.integration.bot.test_streaming import LONG, escaped
 from tests.slack_codes import codes_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(300)
 

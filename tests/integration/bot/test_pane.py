@@ -14,8 +14,8 @@ from tests.integration.bot.conftest import (
     GRACE,
     SUPPORT,
     Workplace,
-    until,
 )
+from tests.waiting import until
 
 QUESTION = "How do I export a report?"
 

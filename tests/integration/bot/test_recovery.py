@@ -28,8 +28,8 @@ from tests.integration.bot.conftest import (
     Library,
     MakeBot,
     Workplace,
-    until,
 )
+from tests.waiting import until
 
 
 async def asked(place: Workplace, text: str = "how to export?") -> str:

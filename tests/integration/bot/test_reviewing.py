@@ -30,8 +30,8 @@ from tests.integration.bot.conftest import (
     MakeBot,
     Workplace,
     answer_everything,
-    until,
 )
+from tests.waiting import until
 
 BETTER = "Open Settings, then Export, choose CSV and press Download."
 

@@ -12,8 +12,9 @@ from feedback.errors import UnavailableError, UnderstudyError
 from feedback.ports import Message
 from feedback.serving.fake import FakeTextGenerator
 from feedback.store.unit_of_work import Store
-from tests.integration.bot.conftest import AMIRA, ANSWER, BOT, SUPPORT, Library, MakeBot, until
+from tests.integration.bot.conftest import AMIRA, ANSWER, BOT, SUPPORT, Library, MakeBot
 from tests.integration.bot.gated import GatedGenerator
+from tests.waiting import until
 
 LONG = "First open the settings of your workspace and look for the list of reports. " * 5
 

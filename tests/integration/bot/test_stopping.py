@@ -16,8 +16,18 @@ from feedback.errors import UnavailableError
 from feedback.serving.fake import FakeTextGenerator
 from feedback.settings import Settings
 from feedback.store.unit_of_work import Store
-from tests.integration.bot.conftest import AMIRA, ANSWER, BEN, BOT, SUPPORT, Library, MakeBot, until
+from tests.integration.bot.conftest import (
+    AMIRA,
+    ANSWER,
+    BEN,
+    BOT,
+    SUPPORT,
+    Library,
+    MakeBot,
+    settle,
+)
 from tests.integration.bot.gated import GatedGenerator
+from tests.waiting import until
 
 TEAM = "T0SANDBOX1"
 HALF = "First open the settings of your workspace and look for the list of reports. " * 5
@@ -62,13 +72,7 @@ class Desk:
         return found
 
     async def idle(self) -> None:
-        async def nothing_open() -> bool:
-            if (await self.people.deliveries())["pending"]:
-                return False
-            async with self.store.begin() as tx:
-                return await tx.inbox.open_count() == 0
-
-        await until(nothing_open)
+        await settle(self.people, self.store)
 
     async def streamed(self, asked: SandboxMessage) -> SandboxMessage:
         """Returns the half-written answer once people see it."""

@@ -12,7 +12,8 @@ from bot.sandbox.server import RunningSandbox
 from feedback.domain.interaction import Interaction, InteractionState
 from feedback.serving.fake import FakeTextGenerator
 from feedback.store.unit_of_work import Store
-from tests.integration.bot.conftest import AMIRA, ANSWER, BOT, SUPPORT, Library, MakeBot, until
+from tests.integration.bot.conftest import AMIRA, ANSWER, BOT, SUPPORT, Library, MakeBot
+from tests.waiting import until
 
 TEAM = "T0SANDBOX1"
 LONG = " ".join(f"Step {n}: open <menu> number {n} & press Export." for n in range(1, 31))

@@ -11,13 +11,12 @@ import aiohttp
 import pytest
 
 from bot.guarding import StyleGuard
-from bot.runtime import Outside, Running, assembled, running
+from bot.runtime import Running, assembled, running
 from bot.sandbox.client import SandboxClient
 from bot.sandbox.http_mode import signature
 from bot.sandbox.server import RunningSandbox, serve
 from bot.sandbox.settings import SandboxSettings
 from bot.slack.sockets import watch
-from feedback.clock import SystemClock
 from feedback.domain.interaction import Rating
 from feedback.serving.fake import FakeTextGenerator
 from feedback.settings import Settings, load_settings
@@ -28,11 +27,11 @@ from tests.integration.bot.conftest import (
     BOT,
     SUPPORT,
     Library,
-    Models,
     Workplace,
     answer_everything,
-    until,
+    outside_of,
 )
+from tests.waiting import until
 
 TEAM = "T0SANDBOX1"
 
@@ -67,13 +66,7 @@ async def started(
     url = f"http://127.0.0.1:{port}/slack/events" if transport == "http" else None
     fast = SandboxSettings(ack_timeout_s=5.0, retry_delays_s=(0.0, 0.1, 0.2), events_url=url)
     model, library = FakeTextGenerator(answer_everything), Library()
-    outside = Outside(
-        store=store,
-        clock=SystemClock(),
-        knowledge=library,
-        generators=Models(model),
-        guard=guard,
-    )
+    outside = outside_of(store, guard, model, library)
     async with serve(settings=fast) as sandbox:
         settings = settings_for(
             sandbox,

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from feedback.domain.interaction import Rating, Reason
-from tests.integration.bot.conftest import AMIRA, BEN, BOT, GRACE, SUPPORT, Workplace, until
+from tests.integration.bot.conftest import AMIRA, BEN, BOT, GRACE, SUPPORT, Workplace
+from tests.waiting import until
 
 THUMBS = "answer_feedback"
 

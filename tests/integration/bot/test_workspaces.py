@@ -27,11 +27,11 @@ from tests.integration.bot.conftest import (
     MakeBot,
     Workplace,
     answer_everything,
-    until,
 )
 from tests.integration.bot.test_loop import propose
 from tests.integration.bot.test_transports import signed
 from tests.integration.bot.two_workspaces import ACME, GLOBEX, KEYS, SECRET, World, world
+from tests.waiting import until
 
 
 async def rows(store: Store, sql: str, **values: object) -> list[tuple[Any, ...]]:

@@ -16,17 +16,17 @@ from aiohttp import web
 from cryptography.fernet import Fernet
 
 from bot.guarding import StyleGuard
-from bot.runtime import Outside, Running, assembled, running
+from bot.runtime import Running, assembled, running
 from bot.sandbox.client import SandboxClient
 from bot.sandbox.server import RunningSandbox, serve
 from bot.sandbox.settings import SandboxSettings
 from bot.sandbox.workspace import default_workspace
-from feedback.clock import SystemClock
 from feedback.serving.fake import FakeTextGenerator
 from feedback.settings import load_settings
 from feedback.store.unit_of_work import Store
-from tests.integration.bot.conftest import Library, Models, Workplace, answer_everything
+from tests.integration.bot.conftest import Library, Workplace, answer_everything, outside_of
 from tests.integration.bot.test_transports import free_port
+from tests.served import served
 
 ACME, GLOBEX = "T0ACME0001", "T0GLOBEX02"
 SECRET = "sandbox-signing-secret"
@@ -152,15 +152,11 @@ async def world(
             team: await stack.enter_async_context(_sandbox(team, port)) for team in (ACME, GLOBEX)
         }
         front = Front(sandboxes=sandboxes, session=session, expires_in=expires_in)
-        front.url = await stack.enter_async_context(_served(front))
+        app = web.Application()
+        app.router.add_route("*", "/api/{method}", front.handle)
+        front.url = await stack.enter_async_context(served(app))
         model, library = FakeTextGenerator(answer_everything), Library()
-        outside = Outside(
-            store=store,
-            clock=SystemClock(),
-            knowledge=library,
-            generators=Models(model),
-            guard=guard,
-        )
+        outside = outside_of(store, guard, model, library)
         settings = load_settings(
             {
                 "UNDERSTUDY_SLACK__API_URL": f"{front.url}/api/",
@@ -209,16 +205,3 @@ async def _sandbox(team: str, port: int) -> AsyncIterator[RunningSandbox]:
     seed = replace(default_workspace(), team_id=team, team_name=team, bot_token=f"xoxb-in-{team}")
     async with serve(settings=fast, workspace=seed) as sandbox:
         yield sandbox
-
-
-@asynccontextmanager
-async def _served(front: Front) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_route("*", "/api/{method}", front.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
