@@ -3,7 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
+
+HOLDBACK = "HOLDBACK"
+"""State and stage after a promotion: the previous champion keeps a small share of new threads."""
+
+
+class Part(StrEnum):
+    """Which question a piece of evidence belongs to; nothing is carried from one to the other."""
+
+    TEST = "test"
+    """Is the challenger better?"""
+    HOLDBACK = "holdback"
+    """Is the new champion, promoted, worse than the one before?"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +30,9 @@ class Trial:
         policy: Constants of the experiment, frozen at its start.
         slow_ms: Latency above which an answer counts as slow: the champion's 95th percentile
             before the start; None when it had no answers yet.
+        author: Who asked for it; somebody else has to approve its promotion.
+        started_at: Its day 0: when it was queued, then when the first stage began.
+        joined_from: Threads that began earlier take no part; None before the first stage.
     """
 
     id: str
@@ -32,8 +48,15 @@ class Trial:
     version: int
     decision: str | None = None
     evidence: Mapping[str, Any] | None = None
+    author: str = ""
     started_at: datetime
+    joined_from: datetime | None = None
     ended_at: datetime | None = None
+
+    @property
+    def part(self) -> Part:
+        """What is asked of people's opinions now."""
+        return Part.HOLDBACK if self.stage == HOLDBACK else Part.TEST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +67,72 @@ class TrialStage:
     stage: str
     share: float
     entered_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What the evidence said at one moment.
+
+    Attributes:
+        logs: log E by channel; guardrails by metric under `guardrails`.
+        shas: sha256 of an adapter's file by arm, where it was not the registered one.
+    """
+
+    at: datetime
+    part: Part
+    decision: str
+    logs: Mapping[str, Any]
+    shas: Mapping[str, str]
+
+
+class Verdict(StrEnum):
+    """What a person said about a promotion that waits for one."""
+
+    GRANTED = "granted"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """A promotion that waits for a person.
+
+    Attributes:
+        version: Of the experiment, as the card shows it; worthless once the experiment moved.
+    """
+
+    experiment_id: str
+    version: int
+    asked_at: datetime
+    expires_at: datetime
+    verdict: Verdict | None = None
+    decided_by: str | None = None
+    reason: str = ""
+    decided_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShadowAnswer:
+    """What the challenger would have answered to a question that the champion answered.
+
+    Attributes:
+        id: Opaque; the only thing that a card says of it.
+        first: The arm whose answer stands first on the card, drawn once.
+        winner: `champion`, `challenger` or `tie`, once a reviewer has voted.
+    """
+
+    id: str
+    experiment_id: str
+    interaction_id: str
+    answer: str
+    grounded: bool | None
+    on_brand: float | None
+    error: str | None
+    latency_ms: float | None
+    first: str
+    answered_at: datetime
+    winner: str | None = None
+    voted_by: str | None = None
+    voted_at: datetime | None = None
 
 
 def decision_words(code: str) -> str:

@@ -1,25 +1,30 @@
-"""Experiments: their rows, their stages, and the ordered event log that evidence is made from.
+"""Experiments: their rows, their stages, and what every look found."""
 
-The log is read back in the row format of `understudy experiment replay`, so that a stored
-experiment and an exported one are decided by the same code.
-"""
-
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from feedback.domain.interaction import Arm
-from feedback.domain.trial import Trial, TrialStage
+from feedback.domain.trial import HOLDBACK, Look, Part, Trial, TrialStage
 from feedback.errors import ConflictError
+from feedback.store.experiment_log import SqlExperimentLog
 from feedback.store.tables.base import to_domain
 from feedback.store.tables.conversations import interactions
-from feedback.store.tables.feedback import corrections, vote_events
-from feedback.store.tables.learning import assignments, experiment_stages, experiments
+from feedback.store.tables.feedback import vote_events
+from feedback.store.tables.learning import (
+    assignments,
+    experiment_stages,
+    experiments,
+)
+from feedback.store.tables.operations import leader
+from feedback.store.tables.trials import experiment_looks
 
-_RANK = {"assigned": 0, "stage": 1, "delivered": 2, "undelivered": 2, "scored": 3, "feedback": 4}
+ON_STAGE = ("CANARY", "RAMP", "TEST", "READY", "PROMOTING", HOLDBACK)
+"""States in which an experiment keeps the stage to itself: the next one waits for its turn."""
 
 
 class SqlExperiments:
@@ -29,9 +34,10 @@ class SqlExperiments:
         self._connection = connection
 
     async def add(self, trial: Trial) -> None:
-        """Stores a new experiment and its first stage."""
+        """Stores a new experiment, and its stage when it begins in one."""
         await self._connection.execute(insert(experiments).values(**asdict(trial)))
-        await self._enter(trial, 0, trial.started_at)
+        if trial.stage:
+            await self._enter(trial, 0, trial.started_at)
 
     async def get(self, experiment_id: str) -> Trial | None:
         """Returns one experiment."""
@@ -51,18 +57,42 @@ class SqlExperiments:
         rows = (await self._connection.execute(statement)).mappings()
         return [to_domain(Trial, row) for row in rows]
 
-    async def advance(self, before: Trial, after: Trial, at: datetime) -> Trial:
+    async def on_stage(self) -> Trial | None:
+        """Returns the experiment that has the stage, if any: there is at most one."""
+        statement = select(experiments).where(experiments.c.state.in_(ON_STAGE))
+        row = (await self._connection.execute(statement)).mappings().first()
+        return to_domain(Trial, row) if row else None
+
+    async def rolled_back_since(self, since: datetime) -> int:
+        """Counts the experiments whose promotion was taken back since a moment."""
+        count = await self._connection.scalar(
+            select(func.count()).where(
+                experiments.c.state == "ROLLED_BACK", experiments.c.ended_at >= since
+            )
+        )
+        return int(count or 0)
+
+    async def advance(
+        self, before: Trial, after: Trial, at: datetime, *, term: int | None = None
+    ) -> Trial:
         """Stores `after` if nobody moved the experiment since `before`; a new stage gets a row.
+
+        Args:
+            before: As it was read.
+            after: As it should be.
+            at: When a new stage begins.
+            term: The writer's term as leader; None where nobody competes.
 
         Returns:
             `after` with the version it was stored under.
 
         Raises:
-            ConflictError: When somebody did move it.
+            ConflictError: When somebody did move it, or a younger leader has taken over.
         """
+        leads = literal(term is None) | (select(leader.c.term).scalar_subquery() == term)
         done = await self._connection.execute(
             update(experiments)
-            .where(experiments.c.id == before.id, experiments.c.version == before.version)
+            .where(experiments.c.id == before.id, experiments.c.version == before.version, leads)
             .values(
                 state=after.state,
                 stage=after.stage,
@@ -70,14 +100,57 @@ class SqlExperiments:
                 version=before.version + 1,
                 decision=after.decision,
                 evidence=after.evidence,
+                started_at=after.started_at,
+                joined_from=after.joined_from,
                 ended_at=after.ended_at,
             )
         )
         if done.rowcount != 1:
-            raise ConflictError(f"experiment {before.id} moved on from version {before.version}")
+            raise ConflictError(
+                f"experiment {before.id} moved on from version {before.version}, or another "
+                "scheduler leads by now"
+            )
         if (after.stage, after.share) != (before.stage, before.share):
             await self._enter(after, before.version + 1, at)
         return replace(after, version=before.version + 1)
+
+    async def note(self, trial: Trial, look: Look, evidence: Mapping[str, Any]) -> Trial:
+        """Stores what a look found; the version stays, so that an approval's does, too.
+
+        Returns:
+            The experiment as stored now.
+
+        Raises:
+            ConflictError: When somebody moved the experiment meanwhile.
+        """
+        done = await self._connection.execute(
+            update(experiments)
+            .where(experiments.c.id == trial.id, experiments.c.version == trial.version)
+            .values(decision=look.decision, evidence=dict(evidence))
+        )
+        if done.rowcount != 1:
+            raise ConflictError(f"experiment {trial.id} moved on from version {trial.version}")
+        await self._connection.execute(
+            upsert(experiment_looks)
+            .values(experiment_id=trial.id, **asdict(look))
+            .on_conflict_do_nothing()
+        )
+        return replace(trial, decision=look.decision, evidence=evidence)
+
+    async def looks(self, experiment_id: str) -> list[Look]:
+        """Returns what was found look by look, oldest first."""
+        statement = (
+            select(experiment_looks)
+            .where(experiment_looks.c.experiment_id == experiment_id)
+            .order_by(experiment_looks.c.at)
+        )
+        rows = (await self._connection.execute(statement)).mappings()
+        return [to_domain(Look, {**row, "part": Part(row["part"])}) for row in rows]
+
+    async def event_rows(self, trial: Trial, part: Part = Part.TEST) -> list[dict[str, Any]]:
+        """Returns the events of one part in order, in the row format of `experiment replay`."""
+        stages, looks = await self.stages(trial.id), await self.looks(trial.id)
+        return await SqlExperimentLog(self._connection).rows(trial, stages, looks, part)
 
     async def stages(self, experiment_id: str) -> list[TrialStage]:
         """Returns the stages in the order they came into force."""
@@ -89,34 +162,6 @@ class SqlExperiments:
         rows = (await self._connection.execute(statement)).mappings()
         return [to_domain(TrialStage, row) for row in rows]
 
-    async def event_rows(self, trial: Trial) -> list[dict[str, Any]]:
-        """Returns the experiment's events in order, in the row format of `experiment replay`."""
-        rows: list[dict[str, Any]] = [
-            {
-                "id": f"stage:{stage.seq}",
-                "ts": stage.entered_at.timestamp(),
-                "type": "stage",
-                "stage": stage.stage,
-                "share": stage.share,
-            }
-            for stage in await self.stages(trial.id)
-        ]
-        assigned = await self._assigned(trial)
-        answers = await self._answers(trial)
-        effects = [row for answer in answers for row in _answer_events(answer, trial.slow_ms)]
-        effects += await self._opinions(trial)
-        rows += [*assigned, *_after_assignment(effects, assigned)]
-        rows.sort(key=lambda row: (row["ts"], _RANK.get(row["type"], 5), row["id"]))
-        first = {
-            "id": f"experiment:{trial.id}",
-            "ts": trial.started_at.timestamp(),
-            "type": "experiment",
-            "policy": dict(trial.policy),
-            "arms": ["champion", "challenger"],
-            "metrics": ["tone", "ground", "error", *(["slow"] if trial.slow_ms else [])],
-        }
-        return [{**row, "seq": seq} for seq, row in enumerate([first, *rows])]
-
     async def _enter(self, trial: Trial, seq: int, at: datetime) -> None:
         await self._connection.execute(
             insert(experiment_stages).values(
@@ -127,64 +172,6 @@ class SqlExperiments:
                 entered_at=at,
             )
         )
-
-    async def _assigned(self, trial: Trial) -> list[dict[str, Any]]:
-        statement = select(assignments).where(
-            assignments.c.experiment_id == trial.id, assignments.c.forced_reason.is_(None)
-        )
-        return [
-            {
-                "id": f"assigned:{row['thread_key']}",
-                "ts": row["assigned_at"].timestamp(),
-                "type": "assigned",
-                "thread": row["thread_key"],
-                "user": row["user_id"],
-                "arm": int(row["arm"] == Arm.CHALLENGER),
-                "share": row["share"],
-                "stage": row["stage"],
-            }
-            for row in (await self._connection.execute(statement)).mappings()
-        ]
-
-    async def _answers(self, trial: Trial) -> list[RowMapping]:
-        statement = select(interactions).where(interactions.c.experiment_id == trial.id)
-        return list((await self._connection.execute(statement)).mappings())
-
-    async def _opinions(self, trial: Trial) -> list[dict[str, Any]]:
-        voted = (
-            select(vote_events, interactions.c.thread_key)
-            .join(interactions, interactions.c.id == vote_events.c.interaction_id)
-            .where(interactions.c.experiment_id == trial.id)
-        )
-        rows = [
-            {
-                "id": f"vote:{row['event_id']}",
-                "ts": row["recorded_at"].timestamp(),
-                "type": "feedback",
-                "thread": row["thread_key"],
-                "answer": row["interaction_id"],
-                "user": row["user_id"],
-                "value": row["value"],
-            }
-            for row in (await self._connection.execute(voted)).mappings()
-        ]
-        corrected = (
-            select(corrections, interactions.c.thread_key.label("thread"))
-            .join(interactions, interactions.c.id == corrections.c.interaction_id)
-            .where(interactions.c.experiment_id == trial.id)
-        )
-        rows += [
-            {
-                "id": f"correction:{row['id']}",
-                "ts": row["created_at"].timestamp(),
-                "type": "correction",
-                "thread": row["thread"],
-                "answer": row["interaction_id"],
-                "user": row["author"],
-            }
-            for row in (await self._connection.execute(corrected)).mappings()
-        ]
-        return rows
 
     async def champion_latency_p95(self) -> float | None:
         """Returns the 95th percentile of answer latency in milliseconds, None without answers."""
@@ -226,44 +213,3 @@ class SqlExperiments:
             for arm, count in await self._connection.execute(statement):
                 counts[f"{arm}_{what}"] = int(count)
         return counts
-
-
-def _after_assignment(
-    effects: list[dict[str, Any]], assigned: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Moves what happened in a thread to its assignment, where it claims to be earlier.
-
-    A thread is assigned at its message's time, which is Slack's clock; answers and opinions are
-    stored by ours, which may be behind. An answer before its own thread would not be counted.
-    """
-    began = {row["thread"]: row["ts"] for row in assigned}
-    return [{**row, "ts": max(row["ts"], began.get(row["thread"], row["ts"]))} for row in effects]
-
-
-def _answer_events(answer: RowMapping, slow_ms: float | None) -> list[dict[str, Any]]:
-    """What one interaction row tells the experiment: delivered or not, and its flags."""
-    base = {"thread": answer["thread_key"], "answer": answer["id"]}
-    if answer["answered_at"] is None:
-        return []
-    ts = answer["answered_at"].timestamp()
-    delivered = answer["answer_ts"] is not None
-    kind = "delivered" if delivered else "undelivered"
-    # An answer without passages has nothing to be grounded in: that is known, and not bad.
-    flags: dict[str, bool] = {
-        "error": answer["error"] is not None,
-        "ground": answer["grounded"] is False,
-    }
-    if answer["on_brand"] is not None:
-        flags["tone"] = answer["on_brand"] < 0.5
-    if slow_ms is not None and answer["latency_ms"] is not None:
-        flags["slow"] = answer["latency_ms"] > slow_ms
-    return [
-        {"id": f"{kind}:{answer['id']}", "ts": ts, "type": kind, **base},
-        {
-            "id": f"scored:{answer['id']}",
-            "ts": ts,
-            "type": "scored",
-            "thread": answer["thread_key"],
-            "flags": flags,
-        },
-    ]

@@ -1,8 +1,11 @@
 """One leader among schedulers: a session-level advisory lock that dies with its connection."""
 
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from feedback.store.tables.operations import leader
 
 _LEADER_LOCK = 7_203_943
 
@@ -13,6 +16,16 @@ class Leadership:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._connection: AsyncConnection | None = None
+        self._term: int | None = None
+
+    @property
+    def term(self) -> int | None:
+        """The number of this leadership, kept when it is lost: what it writes then is refused.
+
+        A process that was stopped for a while still believes that it leads; the term that a
+        younger leader has taken since is larger.
+        """
+        return self._term
 
     @property
     def leading(self) -> bool:
@@ -47,11 +60,21 @@ class Leadership:
                     text("select pg_try_advisory_lock(:key)"), {"key": _LEADER_LOCK}
                 )
             )
+            if taken:
+                await self._new_term(connection)
         except DBAPIError:
             taken = False
         if connection is not None and not taken:
             await _discard(connection)
         return connection if taken else None
+
+    async def _new_term(self, connection: AsyncConnection) -> None:
+        self._term = await connection.scalar(
+            upsert(leader)
+            .values(id=1, term=1)
+            .on_conflict_do_update(index_elements=["id"], set_={"term": leader.c.term + 1})
+            .returning(leader.c.term)
+        )
 
     async def release(self) -> None:
         """Gives the lock up."""

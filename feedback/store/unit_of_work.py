@@ -11,7 +11,7 @@ from feedback.store.conversations import SqlConversations
 from feedback.store.corrections import SqlCorrections
 from feedback.store.cycles import SqlAudit, SqlCycles, SqlSwitches
 from feedback.store.deployments import SqlDeployments
-from feedback.store.engine import make_engine, transaction
+from feedback.store.engine import POOL_SIZE, autocommitting, make_engine, transaction
 from feedback.store.experiments import SqlExperiments
 from feedback.store.explanations import SqlExplanations
 from feedback.store.forgetting import SqlForgetting
@@ -27,6 +27,7 @@ from feedback.store.people import SqlPeople
 from feedback.store.records import SqlRecords
 from feedback.store.reviewing import SqlReviewing
 from feedback.store.routing import SqlRouting
+from feedback.store.trials import SqlApprovals, SqlShadows
 from feedback.store.turns import SqlTurns
 from feedback.store.uninstalling import SqlUninstalling
 from feedback.store.votes import SqlVotes
@@ -135,6 +136,16 @@ class Transaction:
         return SqlExperiments(self.connection)
 
     @cached_property
+    def approvals(self) -> SqlApprovals:
+        """Promotions that wait for a person."""
+        return SqlApprovals(self.connection)
+
+    @cached_property
+    def shadows(self) -> SqlShadows:
+        """What the challenger would have answered."""
+        return SqlShadows(self.connection)
+
+    @cached_property
     def datasets(self) -> SqlDatasets:
         """Dataset versions and sides."""
         return SqlDatasets(self.connection)
@@ -192,7 +203,7 @@ class Store:
         self.engine = engine
 
     @classmethod
-    def connect(cls, url: str, *, pool_size: int = 10) -> "Store":
+    def connect(cls, url: str, *, pool_size: int = POOL_SIZE) -> "Store":
         """Returns a store on a database URL; nothing connects before the first use."""
         return cls(make_engine(url, pool_size=pool_size))
 
@@ -204,6 +215,16 @@ class Store:
             UnavailableError: When the database cannot be reached.
         """
         async with transaction(self.engine) as connection:
+            yield Transaction(connection)
+
+    @asynccontextmanager
+    async def single(self) -> AsyncIterator[Transaction]:
+        """For one statement, or for reads: each commits by itself, which saves two round trips.
+
+        Raises:
+            UnavailableError: When the database cannot be reached.
+        """
+        async with autocommitting(self.engine) as connection:
             yield Transaction(connection)
 
     async def close(self) -> None:

@@ -149,15 +149,22 @@ def upgrade() -> None:
     op.create_table(
         "deployments",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("platform", sa.Text(), nullable=False),
         sa.Column("base_model", sa.Text(), nullable=False),
+        sa.Column("base_name", sa.Text(), nullable=False),
         sa.Column("adapters", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("url", sa.Text(), nullable=True),
+        sa.Column("replicas", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("proof", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "state <> 'active' or proof is not null",
+            name=op.f("ck_deployments_proof_before_traffic"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deployments")),
     )
     op.create_index(
@@ -320,12 +327,19 @@ def upgrade() -> None:
         sa.Column("evidence_ids", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("draft", sa.Text(), server_default="", nullable=False),
         sa.Column("trend", sa.Float(), server_default="1", nullable=False),
+        sa.Column(
+            "signals",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default="{}",
+            nullable=False,
+        ),
         sa.Column("current", sa.Boolean(), server_default="true", nullable=False),
         sa.Column("centroid", postgresql.ARRAY(sa.Float()), nullable=False),
         sa.Column("embedder_id", sa.Text(), nullable=False),
         sa.Column("first_seen", sa.Float(), nullable=False),
         sa.Column("last_seen", sa.Float(), nullable=False),
         sa.Column("mined_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_patterns")),
     )
     op.create_table(
@@ -543,6 +557,24 @@ def upgrade() -> None:
         "uq_interactions_question", "interactions", ["team", "channel", "question_ts"], unique=True
     )
     op.create_table(
+        "pattern_changes",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("pattern_id", sa.Text(), nullable=False),
+        sa.Column("change", sa.Text(), nullable=False),
+        sa.Column("other_id", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["pattern_id"],
+            ["patterns.id"],
+            name=op.f("fk_pattern_changes_pattern_id_patterns"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pattern_changes")),
+    )
+    op.create_index(
+        op.f("ix_pattern_changes_pattern_id"), "pattern_changes", ["pattern_id"], unique=False
+    )
+    op.create_table(
         "pattern_members",
         sa.Column("pattern_id", sa.Text(), nullable=False),
         sa.Column("interaction_id", sa.Text(), nullable=False),
@@ -670,7 +702,9 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("decision", sa.Text(), nullable=True),
         sa.Column("evidence", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("author", sa.Text(), server_default="", nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("joined_from", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["challenger_id"], ["adapters.id"], name=op.f("fk_experiments_challenger_id_adapters")
@@ -741,6 +775,81 @@ def upgrade() -> None:
         ["experiment_id"],
         unique=True,
         postgresql_where=sa.text("done_at is null"),
+    )
+    op.create_table(
+        "leader",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("term", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_leader")),
+    )
+    op.create_table(
+        "experiment_looks",
+        sa.Column("experiment_id", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("part", sa.Text(), nullable=False),
+        sa.Column("decision", sa.Text(), nullable=False),
+        sa.Column("logs", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("shas", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["experiment_id"],
+            ["experiments.id"],
+            name=op.f("fk_experiment_looks_experiment_id_experiments"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("experiment_id", "at", name=op.f("pk_experiment_looks")),
+    )
+    op.create_table(
+        "approvals",
+        sa.Column("experiment_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("verdict", sa.Text(), nullable=True),
+        sa.Column("decided_by", sa.Text(), nullable=True),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["experiment_id"],
+            ["experiments.id"],
+            name=op.f("fk_approvals_experiment_id_experiments"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("experiment_id", "version", name=op.f("pk_approvals")),
+    )
+    op.create_table(
+        "shadow_answers",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("experiment_id", sa.Text(), nullable=False),
+        sa.Column("interaction_id", sa.Text(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("grounded", sa.Boolean(), nullable=True),
+        sa.Column("on_brand", sa.Float(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("latency_ms", sa.Float(), nullable=True),
+        sa.Column("first", sa.Text(), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("winner", sa.Text(), nullable=True),
+        sa.Column("voted_by", sa.Text(), nullable=True),
+        sa.Column("voted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["experiment_id"],
+            ["experiments.id"],
+            name=op.f("fk_shadow_answers_experiment_id_experiments"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["interaction_id"],
+            ["interactions.id"],
+            name=op.f("fk_shadow_answers_interaction_id_interactions"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_shadow_answers")),
+    )
+    op.create_index(
+        "uq_shadow_answers_question",
+        "shadow_answers",
+        ["experiment_id", "interaction_id"],
+        unique=True,
     )
     op.create_table(
         "slack_bots",
@@ -834,6 +943,11 @@ def downgrade() -> None:
     op.drop_table("slack_installations")
     op.drop_index("slack_bots_idx", table_name="slack_bots")
     op.drop_table("slack_bots")
+    op.drop_index("uq_shadow_answers_question", table_name="shadow_answers")
+    op.drop_table("shadow_answers")
+    op.drop_table("approvals")
+    op.drop_table("experiment_looks")
+    op.drop_table("leader")
     op.drop_index(
         "uq_promotion_requests_open",
         table_name="promotion_requests",
@@ -854,6 +968,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_reviews_correction_id"), table_name="reviews")
     op.drop_table("reviews")
     op.drop_table("pattern_members")
+    op.drop_index(op.f("ix_pattern_changes_pattern_id"), table_name="pattern_changes")
+    op.drop_table("pattern_changes")
     op.drop_index("uq_interactions_question", table_name="interactions")
     op.drop_index(op.f("ix_interactions_thread_key"), table_name="interactions")
     op.drop_index(op.f("ix_interactions_experiment_id"), table_name="interactions")

@@ -105,7 +105,7 @@ class Case:
             matured=matured,
             grid=timeline.clock[2],
             timeouts=(int(timeline.clock[3][0]), int(timeline.clock[3][1])),
-            channels=Channels(threads, timeline, policy, matured=matured),
+            channels=Channels(threads, timeline, policy, matured=matured, pairs=marks.pairs),
         )
 
     def now(self, rank: int) -> float:

@@ -1,5 +1,6 @@
 """The channels: which rows each piece of evidence reads, in which order, and when it trips."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -56,7 +57,13 @@ class Channels:
     """Every channel of one log, each computed once and only when asked for."""
 
     def __init__(
-        self, threads: Threads, timeline: Timeline, policy: ExperimentPolicy, *, matured: Ints
+        self,
+        threads: Threads,
+        timeline: Timeline,
+        policy: ExperimentPolicy,
+        *,
+        matured: Ints,
+        pairs: Ints,
     ) -> None:
         """Builds the rows.
 
@@ -65,11 +72,13 @@ class Channels:
             timeline: Order of everything; clock kind 1 is "overdue", by thread.
             policy: The constants.
             matured: Rank at which each thread matured, UNSEEN if not, shape (threads,).
+            pairs: Rows (position, 1 | 0) of decisive blind votes.
         """
         self._threads = threads
         self._timeline = timeline
         self._policy = policy
         self._matured = matured
+        self._pairs = pairs
 
     @cached_property
     def outcome_thread(self) -> Ints:
@@ -101,6 +110,27 @@ class Channels:
     def promote(self) -> Channel:
         """Better?"""
         return self._outcome(evidence.promote_log_e(self.outcome_rows, self._policy))
+
+    @cached_property
+    def pairs(self) -> Channel:
+        """Better, by blind votes on pairs of answers? Its rows are votes, not threads."""
+        rank, won = self._timeline.of_events(self._pairs[:, 0]), self._pairs[:, 1]
+        return Channel(rank=rank, thread=won, log_e=evidence.pairs_log_e(won, self._policy))
+
+    def better(self, rank: int, *, without: Channel | None = None) -> float:
+        """Returns log E of the promote evidence: outcomes, and votes for the part they carry.
+
+        Two e-values on one hypothesis may be averaged, with weights fixed before the start.
+
+        Args:
+            rank: The moment.
+            without: Takes the place of the outcomes' channel.
+        """
+        outcomes, part = (without or self.promote).at(rank), self._policy.pair_part
+        if not part:
+            return outcomes
+        votes = self.pairs.at(rank) + math.log(part)
+        return float(np.logaddexp(outcomes + math.log1p(-part), votes))
 
     @cached_property
     def harm(self) -> Channel:

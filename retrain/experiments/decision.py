@@ -44,6 +44,7 @@ class Evidence:
     """
 
     promote: float
+    pairs: float
     harm: float
     harm_fast: float
     guardrails: Mapping[str, float]
@@ -61,6 +62,7 @@ class Evidence:
         """Returns E values (capped, so that they are numbers) and their logs."""
         logs = {
             "primary": self.promote,
+            "pairs": self.pairs,
             "harm": self.harm,
             "harm_fast": self.harm_fast,
             "srm": max(self.srm_assigned, self.srm_delivered),
@@ -145,21 +147,25 @@ class _Trip:
 class Analysis:
     """All decisions of one log: computed together, read off at any event."""
 
-    def __init__(self, case: Case, *, stops_only: bool = False) -> None:
+    def __init__(self, case: Case, *, stops_only: bool = False, promote_from: float = 0.0) -> None:
         """Prepares a case.
 
         Args:
             case: The folded log.
             stops_only: Only harm, guardrails, split and adapter are watched: nobody is promoted
                 and nothing times out. For READY (a promotion waits for a person) and HOLDBACK.
+            promote_from: Looks before this second promote nobody: a person let that chance pass.
         """
         self._case = case
         self._stops_only = stops_only
+        self._promote_from = promote_from
 
     @classmethod
-    def of(cls, log: ExperimentLog, *, stops_only: bool = False) -> "Analysis":
+    def of(
+        cls, log: ExperimentLog, *, stops_only: bool = False, promote_from: float = 0.0
+    ) -> "Analysis":
         """Folds and analyses a log."""
-        return cls(Case.of(log), stops_only=stops_only)
+        return cls(Case.of(log), stops_only=stops_only, promote_from=promote_from)
 
     def at(self, position: int) -> Decision:
         """Returns the decision after the event at `position`; later events are not looked at."""
@@ -270,7 +276,7 @@ class Analysis:
         scheduled = {int(rank) for rank in case.grid if rank < UNSEEN}
         looks = scheduled | {int(rank) for rank in case.timeline.event[case.marks.looks]}
         for rank in takewhile(lambda rank: rank <= before, sorted(looks)):
-            if case.channels.promote.at(rank) < needed:
+            if case.now(rank) < self._promote_from or case.channels.better(rank) < needed:
                 continue
             failed = next((g for g in self._gates(rank) if not g.passed), None)
             if failed is None:
@@ -302,7 +308,7 @@ class Analysis:
     def _waiting(self, rank: int) -> tuple[GateResult, ...]:
         """Returns what stands between this moment and a promotion, the evidence first."""
         threshold = self._case.policy.promote_threshold
-        log_e = self._case.channels.promote.at(rank)
+        log_e = self._case.channels.better(rank)
         evidence = GateResult(
             gate=EVIDENCE,
             passed=log_e >= math.log(threshold),
@@ -347,6 +353,7 @@ class Analysis:
         low, high, low_one, high_one = channels.interval(rank)
         return Evidence(
             promote=channels.promote.at(rank),
+            pairs=channels.pairs.at(rank),
             harm=channels.harm.at(rank),
             harm_fast=channels.harm_fast.at(rank),
             guardrails={name: channel.at(rank) for name, channel in channels.guards.items()},
@@ -362,15 +369,16 @@ class Analysis:
         )
 
 
-def decide(log: ExperimentLog, now: float | None = None) -> Decision:
+def decide(log: ExperimentLog, now: float | None = None, *, promote_from: float = 0.0) -> Decision:
     """Returns the decision on a log.
 
     Args:
         log: Events so far.
         now: Seconds at which the log is looked at; None means at its last event. A look at a
             later `now` counts as a tick: write one to the log first where decisions are acted on.
+        promote_from: Looks before this second promote nobody.
     """
-    return Analysis.of(log if now is None else log.at(now)).last()
+    return Analysis.of(log if now is None else log.at(now), promote_from=promote_from).last()
 
 
 def watch(log: ExperimentLog, now: float | None = None) -> Decision:

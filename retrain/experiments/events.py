@@ -127,6 +127,19 @@ class Corrected(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PairVoted(Event):
+    """A reviewer compared two answers to one question, blind. The first vote on a pair counts.
+
+    Attributes:
+        winner: Arm of the better answer (1 = challenger); None when there is no difference.
+    """
+
+    pair: str
+    user: str
+    winner: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class AdapterSeen(Event):
     """The sha256 of the adapter file that an arm is served with."""
 
@@ -236,6 +249,16 @@ def _corrected(row: Row, base: Base) -> Event:
     )
 
 
+def _pair(row: Row, base: Base) -> Event:
+    winner = row.get("winner")
+    return PairVoted(
+        **base,
+        pair=_text(row, "pair"),
+        user=_text(row, "user", default=""),
+        winner=None if winner in {None, "tie"} else _arm(winner),
+    )
+
+
 def _adapter(row: Row, base: Base) -> Event:
     return AdapterSeen(**base, arm=_arm(row.get("arm")), sha=_text(row, "sha"))
 
@@ -249,6 +272,7 @@ _PARSERS: Mapping[str, Callable[[Row, Base], Event]] = {
     "scored": _scored,
     "feedback": _feedback,
     "correction": _corrected,
+    "pair_vote": _pair,
     "adapter_sha": _adapter,
     "tick": lambda _row, base: Tick(**base),
     "end": lambda _row, base: Ended(**base),

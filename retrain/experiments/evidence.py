@@ -115,6 +115,16 @@ def srm_log_e(arm: NDArray[np.integer], share: Floats, policy: ExperimentPolicy)
     )
 
 
+def pairs_log_e(won: NDArray[np.integer], policy: ExperimentPolicy) -> Floats:
+    """H0: the challenger wins a decisive blind vote with probability 1/2 at most."""
+    return _coins(
+        won,
+        null=np.full(won.shape, 0.5),
+        effects=[np.full(won.shape, effect) for effect in policy.pair_effects],
+        weights=policy.pair_weights,
+    )
+
+
 def lift_estimate(arm: NDArray[np.integer], share: Floats, outcome: Floats) -> float:
     """Returns mean((A - pi)(y - mean y)/(pi(1-pi))); 0 without rows."""
     if arm.size == 0:

@@ -151,7 +151,9 @@ def concentration(case: Case, rank: int) -> GateResult:
     lowest = math.inf
     for rater in top[votes[top] > 0]:
         theirs = marks.rater_thread[marks.rater == rater]
-        without = case.channels.promote_without(int(rater), theirs).at(rank)
+        without = case.channels.better(
+            rank, without=case.channels.promote_without(int(rater), theirs)
+        )
         lowest = min(lowest, without)
     return GateResult(
         gate="concentration",

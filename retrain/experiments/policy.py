@@ -70,12 +70,18 @@ class ExperimentPolicy:
         response_age_hours: Only threads older than this tell how often people rate.
         recency_part: The newer half must keep this part of the overall lift.
         leave_out_users, leave_out_e: Without each of the top raters promote E stays above.
+        pair_effects, pair_weights: The mixture of the blind pairwise votes.
+        pair_part: Part of the promote evidence that those votes carry; 0 leaves them out.
         gate_hours: Promotion gates are checked this often.
         score_grace_hours: A delivered thread without scores is missing them after this long.
         undelivered_seconds: A thread without an answer counts as undelivered after this long.
         silence_hours: No new thread for this long is reported.
         timeout_days: The champion stays after this long; `timeout_days_low_traffic` below
             `timeout_traffic` threads a day.
+        approval_hours: A promotion waits this long for a person, then the test goes on.
+        holdback_days: The previous champion keeps a share of new threads this long.
+        holdback_share: That share; `holdback_share_low_traffic` below `holdback_traffic` threads a
+            day.
     """
 
     profile: str = "default"
@@ -108,6 +114,9 @@ class ExperimentPolicy:
     recency_part: float = 0.5
     leave_out_users: int = 3
     leave_out_e: float = 3.0
+    pair_effects: tuple[float, ...] = (0.55, 0.6, 0.65, 0.7, 0.8)
+    pair_weights: tuple[float, ...] = (0.25, 0.25, 0.2, 0.2, 0.1)
+    pair_part: float = 0.0
     gate_hours: float = 6.0
     score_grace_hours: float = 1.0
     undelivered_seconds: float = 600.0
@@ -115,6 +124,11 @@ class ExperimentPolicy:
     timeout_days: float = 28.0
     timeout_days_low_traffic: float = 56.0
     timeout_traffic: float = 100.0
+    approval_hours: float = 72.0
+    holdback_days: float = 14.0
+    holdback_share: float = 0.10
+    holdback_share_low_traffic: float = 0.20
+    holdback_traffic: float = 200.0
     ramp: tuple[RampStage, ...] = DEFAULT_RAMP
 
     def __post_init__(self) -> None:
@@ -133,7 +147,11 @@ class ExperimentPolicy:
                 f"policy ramp has stages {', '.join(stage.stage for stage in self.ramp)}: name "
                 f"them {', '.join(STAGES)}, in this order; only TEST is indispensable"
             )
-        for bets, weights in (("bets", "bet_weights"), ("guard_effects", "guard_weights")):
+        for bets, weights in (
+            ("bets", "bet_weights"),
+            ("guard_effects", "guard_weights"),
+            ("pair_effects", "pair_weights"),
+        ):
             pair = (getattr(self, bets), getattr(self, weights))
             if len(pair[0]) != len(pair[1]) or not math.isclose(sum(pair[1]), 1.0, abs_tol=1e-9):
                 raise InvalidInputError(
@@ -172,6 +190,7 @@ class ExperimentPolicy:
             "min_rated": self.min_rated,
             "min_delivered": self.min_delivered,
             "timeout_days": self.timeout_days,
+            "holdback_days": self.holdback_days,
         }
 
     @property
@@ -288,6 +307,12 @@ _RANGES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         ("response_p", "response_p_after_failure", "recency_part"),
         (lambda v: 0 <= v <= 1, "from 0 to 1"),
     ),
+    "pair_part": (lambda v: 0 <= v < 1, "0 or more and below 1"),
+    **dict.fromkeys(
+        ("holdback_share", "holdback_share_low_traffic"),
+        (lambda v: 0 < v <= 0.5, "above 0 and at most 0.5"),
+    ),
+    "pair_effects": (_all(lambda v: 0.5 < v < 1), "numbers above 0.5 and below 1"),
     **dict.fromkeys(
         (
             "maturity_hours",
@@ -296,6 +321,7 @@ _RANGES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
             "timeout_days",
             "timeout_days_low_traffic",
             "guard_ratio",
+            "approval_hours",
         ),
         (lambda v: v > 0, "above 0"),
     ),
@@ -315,6 +341,8 @@ _RANGES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
             "silence_hours",
             "futility_traffic",
             "timeout_traffic",
+            "holdback_days",
+            "holdback_traffic",
         ),
         (lambda v: v >= 0, "0 or more"),
     ),
@@ -323,7 +351,14 @@ _RANGES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         (lambda v: 0 < v < 0.9, "above 0 and below 0.9"),
     ),
     **dict.fromkeys(
-        ("bets", "bet_weights", "guard_effects", "guard_weights", "srm_effects"),
+        (
+            "bets",
+            "bet_weights",
+            "guard_effects",
+            "guard_weights",
+            "srm_effects",
+            "pair_weights",
+        ),
         (_all(lambda v: v > 0), "numbers above 0"),
     ),
     "ramp": (_all(lambda stage: 0 < stage.share < 1), "stages with a share above 0 and below 1"),

@@ -22,6 +22,7 @@ from retrain.experiments.events import (
     Ended,
     Event,
     FeedbackGiven,
+    PairVoted,
     Scored,
     StageEntered,
     Tick,
@@ -76,6 +77,7 @@ class Marks:
             was taken back. Shape (rows, 3).
         votes: Rows (position, kind, arm, +1 | -1), kind 0 up, 1 down, 2 corrected answer.
         rater_thread, rater: Who had rated which thread by its maturity: equal-length pairs.
+        pairs: Rows (position, 1 | 0) of decisive blind votes: the challenger won, or lost.
         excluded: Positions of assignments that are not analysed.
         looks: Positions of ticks and of the end.
         end, sha_changed: Positions, or NEVER.
@@ -90,6 +92,7 @@ class Marks:
     looks: Ints
     end: int
     sha_changed: int
+    pairs: Ints
     stages: tuple[tuple[int, str, float], ...]
 
 
@@ -158,6 +161,8 @@ class _Fold:
         self.scores: list[int] = []
         """Flat rows (thread, metric, position, bad): one list, because there are so many."""
         self.shas = dict(log.opening.shas)
+        self.pairs: list[tuple[int, int]] = []
+        self.voted_pairs: set[str] = set()
 
     def stage(self, position: int, event: StageEntered) -> None:
         self.stages.append((position, event.stage, event.share))
@@ -233,6 +238,13 @@ class _Fold:
         self._first(thread, position, 0.0)
         self._mark_rated(thread, position, before=before)
 
+    def pair(self, position: int, event: PairVoted) -> None:
+        if event.pair in self.voted_pairs:
+            return  # one vote a pair: the first
+        self.voted_pairs.add(event.pair)
+        if event.winner is not None:
+            self.pairs.append((position, event.winner))
+
     def adapter(self, position: int, event: AdapterSeen) -> None:
         if self.shas.setdefault(event.arm, event.sha) != event.sha and self.sha_changed == NEVER:
             self.sha_changed = position
@@ -271,6 +283,7 @@ def fold(log: ExperimentLog) -> tuple[Threads, Marks]:
         Scored: reader.scored,
         FeedbackGiven: reader.feedback,
         Corrected: reader.correction,
+        PairVoted: reader.pair,
         AdapterSeen: reader.adapter,
         Tick: reader.tick,
         Ended: reader.ended,
@@ -332,6 +345,7 @@ def _marks(reader: _Fold, threads: list[_Thread]) -> Marks:
         looks=_ints(reader.looks),
         end=reader.end,
         sha_changed=reader.sha_changed,
+        pairs=_ints(reader.pairs).reshape(-1, 2),
         stages=tuple(reader.stages),
     )
 

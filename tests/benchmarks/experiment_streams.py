@@ -143,6 +143,7 @@ def case_of(run: Month, policy: ExperimentPolicy) -> Case:
         looks=np.zeros(0, dtype=np.int64),
         end=NEVER,
         sha_changed=NEVER,
+        pairs=np.zeros((0, 2), dtype=np.int64),
         stages=(),
     )
     return Case.assemble(policy, times[order], threads, marks)

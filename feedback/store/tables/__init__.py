@@ -9,6 +9,7 @@ from feedback.store.tables import (
     learning,
     operations,
     people,
+    trials,
     workspaces,
 )
 from feedback.store.tables.base import metadata
@@ -23,5 +24,6 @@ __all__ = [
     "metadata",
     "operations",
     "people",
+    "trials",
     "workspaces",
 ]

@@ -1,6 +1,17 @@
 """Dataset versions with lineage, training runs, evaluations, adapters, deployments."""
 
-from sqlalchemy import BigInteger, Column, Float, ForeignKey, Identity, Index, Integer, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    Text,
+)
 from sqlalchemy import text as sql_text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
@@ -87,15 +98,18 @@ evaluations = Table(
     Index("uq_evaluations_subject", "training_run_id", "subject", unique=True),
 )
 
-# What the model server should serve and what it does serve. One row is `active`.
+# What the model servers should serve and what they do serve. One row is `active`.
 deployments = Table(
     "deployments",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
+    Column("platform", Text, nullable=False),
     Column("base_model", Text, nullable=False),
+    Column("base_name", Text, nullable=False),
     Column("adapters", JSONB, nullable=False),
     Column("state", Text, nullable=False),
     Column("url", Text),
+    Column("replicas", JSONB, nullable=False),
     Column("pid", Integer),
     Column("error", Text),
     Column("proof", JSONB),
@@ -107,6 +121,8 @@ deployments = Table(
         unique=True,
         postgresql_where=sql_text("state = 'active'"),
     ),
+    # No proof, no traffic: whoever writes the row.
+    CheckConstraint("state <> 'active' or proof is not null", name="proof_before_traffic"),
 )
 
 # Exactly one row: which adapter is the champion (NULL is the base model).
@@ -136,7 +152,11 @@ experiments = Table(
     Column("version", Integer, nullable=False),
     Column("decision", Text),
     Column("evidence", JSONB),
+    # Who asked for it: somebody else has to approve its promotion.
+    Column("author", Text, nullable=False, server_default=""),
     moment("started_at"),
+    # Threads that began earlier take no part; the holdback starts anew with new threads.
+    moment("joined_from", nullable=True),
     moment("ended_at", nullable=True),
 )
 

@@ -78,6 +78,14 @@ switches = Table(
     moment("set_at"),
 )
 
+# Who leads: the term rises with every new leader, and what an older one writes is refused.
+leader = Table(
+    "leader",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("term", BigInteger, nullable=False),
+)
+
 # A promotion asked for by hand: the scheduler carries it out or refuses it, and says so.
 promotion_requests = Table(
     "promotion_requests",
