@@ -96,6 +96,11 @@ class ModelSettings(_Group):
     """Longest answer in tokens."""
     timeout_s: float = Field(default=60.0, gt=0)
     """Deadline of a whole answer in seconds."""
+    precision: Literal["fp32", "half"] = "fp32"
+    """How the model server computes. `half` for GPU servers in float16 or bfloat16: proofs then
+    ask which signature answers are nearest to, where fp32 demands equal tokens."""
+    recheck_s: float = Field(default=60.0, gt=0)
+    """Real seconds between two checks that the server in use still answers with its adapters."""
 
 
 class BotSettings(_Group):
@@ -107,6 +112,8 @@ class BotSettings(_Group):
     """Seconds after which another worker may take over a question."""
     max_attempts: int = Field(default=7, ge=1)
     """Tries before a question is given up with an apology: seven are about a minute."""
+    retry_s: float = Field(default=1.0, gt=0, le=60)
+    """Seconds before what failed is tried a second time; doubled for each further try."""
     retrieve: int = Field(default=4, ge=0, le=20)
     """Chunks looked up for a question."""
     context_words: int = Field(default=40, ge=0, le=4000)
@@ -143,6 +150,9 @@ class RetrainSettings(_Group):
     """Distinct, clean examples needed before an adapter is trained."""
     min_fine_tune_failures: int = Field(default=50, ge=1)
     """Failures in patterns with the verdict fine-tune needed before an adapter is trained."""
+    untried_share: float = Field(default=0.2, ge=0, le=1)
+    """Share of the failures that may wait for a document or an instruction which nobody has
+    accepted or rejected; above it no adapter is trained. 1 never holds a training up."""
     holdout: float = Field(default=0.2, ge=0.05, le=0.5)
     """Share of example groups that is never trained on."""
     replay_share: float = Field(default=0.5, ge=0, le=0.9)
@@ -157,6 +167,41 @@ class RetrainSettings(_Group):
     """Where training runs."""
     threads: int = Field(default=1, ge=1, le=64)
     """CPU threads of a training process."""
+
+
+class PublishSettings(_Group):
+    """Where model servers run, and how a new adapter gets onto them without downtime."""
+
+    platform: Literal["process", "compose", "kubernetes", "vllm"] = "process"
+    """Who runs the servers. With `process` and TGI_URL set somebody else does, and nothing is
+    published to them."""
+    launcher: str = ""
+    """`process`: command line of a server, such as `text-generation-launcher --model-id /model`;
+    empty: `understudy model-server`. It gets LORA_ADAPTERS and PORT in its environment, and `{port}`
+    in its words."""
+    host: str = "127.0.0.1"
+    """`process`, `compose`: under which name bots reach this host."""
+    compose_file: Path = Path("deploy/compose.tgi.yaml")
+    """`compose`: file with the services `tgi-blue` and `tgi-green`."""
+    volume: Path | None = None
+    """Folder that the servers see too, to which adapters are copied; unset, they read them where
+    they lie."""
+    mount: str = ""
+    """The same folder as the servers see it; empty: under the same path."""
+    replicas: tuple[str, ...] = ()
+    """`vllm`: URL of every server, each reached directly; TGI_URL is the one in front of them."""
+    namespace: str = "understudy"
+    """`kubernetes`: namespace of the Deployment."""
+    deployment: str = "understudy-tgi"
+    """`kubernetes`: the Deployment whose LORA_ADAPTERS is patched."""
+    container: str = "tgi"
+    """`kubernetes`: its container that serves."""
+    start_timeout_s: float = Field(default=900.0, gt=0)
+    """Real seconds that new servers get until all of them answer; then the publish has failed."""
+    linger_s: float = Field(default=10.0, ge=0)
+    """Real seconds between the flip and the end of the old servers."""
+    drain_s: float = Field(default=120.0, gt=0)
+    """`process`, `compose`: real seconds that an old server gets to finish its answers."""
 
 
 class ToneSettings(_Group):
@@ -174,6 +219,19 @@ class ExperimentSettings(_Group):
     slow_floor_s: float = Field(default=5.0, ge=0)
     """Answers within this many seconds never count as slow. Above it, slower than 95 % of the
     champion's answers before the experiment is slow."""
+    approval: bool = False
+    """A proven challenger waits for an admin's approval (72 hours, then the test goes on)."""
+    holdback_days: float = Field(default=14.0, ge=0)
+    """The previous champion keeps a tenth of new threads this long after a promotion, to take it
+    back by itself when the new one turns out worse; 0 ends the watch at the promotion."""
+    shadow_questions: int = Field(default=20, ge=0, le=1000)
+    """Real questions that a challenger answers for nobody before it meets people."""
+    pair_votes: bool = False
+    """Reviewers compare those answers blind; their votes are half of the evidence then."""
+    freeze: bool = False
+    """Sends every new turn to the last known good model, with or without a database."""
+    freeze_file: Path | None = None
+    """While this file exists the same holds; unset, `FREEZE` in the state folder."""
 
 
 class WebSettings(_Group):
@@ -229,6 +287,7 @@ class Settings(BaseSettings):
     review: ReviewSettings = ReviewSettings()
     privacy: PrivacySettings = PrivacySettings()
     retrain: RetrainSettings = RetrainSettings()
+    publish: PublishSettings = PublishSettings()
     tone: ToneSettings = ToneSettings()
     experiment: ExperimentSettings = ExperimentSettings()
     web: WebSettings = WebSettings()

@@ -37,6 +37,7 @@ class WhyPolicy:
             thresholds=Thresholds(
                 label_gate=settings.retrain.label_gate,
                 min_fine_tune_failures=settings.retrain.min_fine_tune_failures,
+                untried_share=settings.retrain.untried_share,
             ),
             consent=settings.privacy.training_consent,
         )

@@ -43,6 +43,7 @@ def _site(settings: Settings, store: Store) -> Site:
         token=token.get_secret_value() if token else None,
         label_gate=settings.retrain.label_gate,
         min_fine_tune_failures=settings.retrain.min_fine_tune_failures,
+        untried_share=settings.retrain.untried_share,
         consent=settings.privacy.training_consent,
         schedule=settings.retrain.schedule,
         tick_s=settings.retrain.tick_s,

@@ -1,6 +1,8 @@
 """A pattern: failures that mean the same, what kind they are, and the cheapest fix."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -14,6 +16,30 @@ class PatternKind(StrEnum):
     REFUSAL = "refusal"
     MISUNDERSTANDING = "misunderstanding"
     INJECTION_ATTEMPT = "injection_attempt"
+
+
+class Signal(StrEnum):
+    """What shows that an answer was not good enough.
+
+    The first six are people's words and acts, the next five the bot's own observations, the last
+    four say what a correction changed.
+    """
+
+    DOWN_VOTE = "down_vote"
+    REASON = "reason"
+    CORRECTION = "correction"
+    HAND_OFF = "hand_off"
+    RE_ASKED = "re_asked"
+    INJECTION = "injection"
+    ABSTAINED = "abstained"
+    REFUSED = "refused"
+    LOW_RETRIEVAL = "low_retrieval"
+    UNGROUNDED = "ungrounded"
+    OFF_BRAND = "off_brand"
+    CHANGED_FACTS = "changed_facts"
+    ADDED_MISSING = "added_missing"
+    CHANGED_TONE = "changed_tone"
+    CHANGED_FORMAT = "changed_format"
 
 
 class Verdict(StrEnum):
@@ -67,6 +93,8 @@ class Pattern:
         first_seen: Seconds since the epoch of the oldest member.
         last_seen: Seconds since the epoch of the newest member.
         centroid: L2-normalised mean of the members' vectors.
+        signals: How many members show each signal; hand-offs and down-votes are what it costs.
+        resolved_at: When its fix was last said, or seen, to be made; None before.
     """
 
     id: str
@@ -87,15 +115,19 @@ class Pattern:
     draft: str = ""
     trend: float = 1.0
     status: PatternStatus = PatternStatus.OPEN
+    signals: Mapping[str, int] = field(default_factory=dict)
+    resolved_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreviousPattern:
-    """What the next run must know of a pattern of the run before.
+    """What the next run must know of an earlier pattern.
 
     Attributes:
+        member_ids: Of a pattern that is not current: those that no current one holds.
         centroid: In the space of the run's embedder; empty when unknown.
         verdict: The fix that was proposed (and, for a resolved pattern, tried).
+        current: Whether the newest run still had it; others are known to be recognised again.
     """
 
     id: str
@@ -103,11 +135,12 @@ class PreviousPattern:
     centroid: tuple[float, ...] = ()
     status: PatternStatus = PatternStatus.OPEN
     verdict: Verdict | None = None
+    current: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class PatternChange:
-    """How a run moved a pattern: new, kept, merged into another, split off, or gone.
+    """How a run moved a pattern: new, kept, returned, merged into another, split off, or gone.
 
     Attributes:
         other_id: The pattern it was merged into or split off from.
@@ -116,6 +149,16 @@ class PatternChange:
     pattern_id: str
     change: str
     other_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatternEvent:
+    """One line of a pattern's history: a change that a run found, and when."""
+
+    pattern_id: str
+    change: str
+    other_id: str | None
+    at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)

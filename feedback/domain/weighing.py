@@ -7,7 +7,7 @@ from typing import Protocol
 from feedback.domain.pattern import Pattern, PatternKind, PatternStatus, Verdict
 
 _CHEAPER = (Verdict.DOCUMENT, Verdict.PROMPT)
-_SETTLED = (PatternStatus.REJECTED, PatternStatus.RESOLVED)
+_UNDECIDED = (PatternStatus.OPEN, PatternStatus.REGRESSION)
 
 
 class WeighingPolicy(Protocol):
@@ -23,6 +23,11 @@ class WeighingPolicy(Protocol):
         """Failures that training would mend, needed."""
         ...
 
+    @property
+    def untried_share(self) -> float:
+        """Share of the failures that may wait for a cheaper fix, 0..1."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Weighing:
@@ -31,6 +36,8 @@ class Weighing:
     Attributes:
         labels_missing: Approved corrections still needed.
         failures_missing: Failures that training would mend, still needed.
+        untried: Failures that wait for a document or an instruction nobody has tried or refused.
+        untried_limit: As many of them may wait.
     """
 
     train: bool
@@ -38,6 +45,8 @@ class Weighing:
     fine_tune_failures: int
     labels_missing: int
     failures_missing: int
+    untried: int
+    untried_limit: int
 
 
 def weigh(patterns: Sequence[Pattern], labels: int, policy: WeighingPolicy) -> Weighing:
@@ -51,6 +60,8 @@ def weigh(patterns: Sequence[Pattern], labels: int, policy: WeighingPolicy) -> W
     failures = sum(pattern.size for pattern in mended_by_training(patterns))
     labels_missing = max(0, policy.label_gate - labels)
     failures_missing = max(0, policy.min_fine_tune_failures - failures)
+    untried = sum(pattern.size for pattern in cheaper_fixes(patterns))
+    untried_limit = int(policy.untried_share * (untried + failures))
     reasons = []
     if labels_missing:
         reasons.append(
@@ -59,7 +70,12 @@ def weigh(patterns: Sequence[Pattern], labels: int, policy: WeighingPolicy) -> W
     if failures_missing:
         reasons.append(
             f"{failures} failures in patterns that training would mend, "
-            f"{policy.min_fine_tune_failures} are needed; cheaper fixes come first"
+            f"{policy.min_fine_tune_failures} are needed"
+        )
+    if untried > untried_limit:
+        reasons.append(
+            f"{untried} failures wait for a document or an instruction that nobody has accepted "
+            f"or rejected, {untried_limit} may; cheaper fixes come first"
         )
     return Weighing(
         train=not reasons,
@@ -67,23 +83,32 @@ def weigh(patterns: Sequence[Pattern], labels: int, policy: WeighingPolicy) -> W
         fine_tune_failures=failures,
         labels_missing=labels_missing,
         failures_missing=failures_missing,
+        untried=untried,
+        untried_limit=untried_limit,
     )
 
 
 def mended_by_training(patterns: Sequence[Pattern]) -> list[Pattern]:
-    """Returns the patterns that speak for an adapter."""
-    return [
-        pattern
-        for pattern in patterns
-        if pattern.status is not PatternStatus.REJECTED
-        and (pattern.verdict is Verdict.FINE_TUNE or pattern.kind is PatternKind.TONE)
-    ]
+    """Returns the patterns that speak for an adapter.
+
+    A tone pattern does, unless an instruction or people come first.
+    """
+    return [pattern for pattern in patterns if _mended_by_training(pattern)]
+
+
+def _mended_by_training(pattern: Pattern) -> bool:
+    if pattern.status is PatternStatus.REJECTED:
+        return False
+    by_tone = pattern.kind is PatternKind.TONE and pattern.verdict is not Verdict.PEOPLE
+    return pattern.verdict is Verdict.FINE_TUNE or (
+        by_tone and not (pattern.verdict in _CHEAPER and pattern.status in _UNDECIDED)
+    )
 
 
 def cheaper_fixes(patterns: Sequence[Pattern]) -> list[Pattern]:
-    """Returns the patterns that a document or an instruction would mend, and nobody has yet."""
+    """Returns the patterns that a document or an instruction would mend, if somebody tried it."""
     return [
         pattern
         for pattern in patterns
-        if pattern.verdict in _CHEAPER and pattern.status not in _SETTLED
+        if pattern.verdict in _CHEAPER and pattern.status in _UNDECIDED
     ]

@@ -65,6 +65,7 @@ class Thresholds:
 
     label_gate: int
     min_fine_tune_failures: int
+    untried_share: float = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +133,7 @@ def _training(facts: LearningFacts, now: datetime) -> Outlook:
     gates = (
         _labels(facts, now),
         _patterns(facts, now),
+        _cheaper(facts),
         _running(facts),
         *_training_notes(facts),
     )
@@ -178,6 +180,27 @@ def _patterns(facts: LearningFacts, now: datetime) -> Gate:
     )
 
 
+def _cheaper(facts: LearningFacts) -> Gate:
+    weighing = weigh(facts.patterns, facts.labels, facts.thresholds)
+    untried = sorted(cheaper_fixes(facts.patterns), key=lambda pattern: -pattern.size)
+    if not untried:
+        reason = "no pattern waits for a document or an instruction"
+        return Gate(gate="cheaper fixes", state=GateState.OPEN, reason=reason)
+    names = "; ".join(f"{p.label or p.id} ({p.verdict}, {p.size})" for p in untried[:3])
+    closed = weighing.untried > weighing.untried_limit
+    return Gate(
+        gate="cheaper fixes",
+        state=GateState.CLOSED if closed else GateState.OPEN,
+        reason=f"{_patterns_said(len(untried))} with {weighing.untried:,} failures could do with "
+        f"a document or an instruction, and nobody has accepted or rejected it; "
+        f"{weighing.untried_limit:,} failures may wait so: {names}",
+    )
+
+
+def _patterns_said(count: int) -> str:
+    return f"{count} pattern" if count == 1 else f"{count} patterns"
+
+
 def _running(facts: LearningFacts) -> Gate:
     cycle = facts.open_cycle
     if cycle is None:
@@ -191,13 +214,6 @@ def _running(facts: LearningFacts) -> Gate:
 
 
 def _training_notes(facts: LearningFacts) -> Iterator[Gate]:
-    cheaper = cheaper_fixes(facts.patterns)
-    if cheaper:
-        names = "; ".join(f"{p.label or p.id} ({p.verdict}, {p.size})" for p in cheaper[:3])
-        yield note(
-            "cheaper fixes",
-            f"{len(cheaper)} patterns need a document or an instruction and no training: {names}",
-        )
     if facts.frozen is not None:
         yield note("frozen", "a cycle may train, but its candidate meets nobody while frozen")
     last = facts.last_cycle

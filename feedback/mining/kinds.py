@@ -1,38 +1,14 @@
 """The kind of a failure, read from people's reasons first, then from the texts themselves."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from feedback.domain.interaction import TONE_REASONS, InteractionRecord, Reason
-from feedback.domain.pattern import PatternKind
+from feedback.domain.pattern import PatternKind, Signal
 from feedback.knowledge.analysis import terms
 from feedback.mining.changes import Change, change_between, substance
-
-_REFUSAL = re.compile(
-    r"\b(?:i|we)(?:'m| am|'re| are)? (?:sorry,? (?:but )?)?(?:i |we )?"
-    r"(?:can(?:no|')t|can not|could(?:n't| not)|am unable to|are unable to|unable to|"
-    r"won't|will not|am not able to|'m not able to|not able to|not allowed to)"
-    r" (?:help|assist|answer|discuss|do that|provide|share|support)"
-    r"|\b(?:outside|beyond) (?:of )?(?:my|our) (?:scope|area|expertise)"
-    r"|\bas an ai\b"
-)
-_ABSTAINED = re.compile(
-    r"\b(?:i|we) (?:do not|don't|did not|didn't|could not|couldn't|cannot|can't) "
-    r"(?:know|find|have (?:any )?(?:information|details|an answer))"
-    r"|\b(?:i'm|i am|we're|we are) not (?:sure|certain)\b"
-    r"|\bno (?:information|document|source)s? (?:about|on|covers?|found|available)\b"
-)
-_INJECTION = re.compile(
-    r"\b(?:ignore|disregard|forget|override)\b[^.?!]{0,40}\b(?:previous|prior|above|earlier|all|"
-    r"your|system)\b[^.?!]{0,30}\b(?:instructions?|prompts?|rules?|guidelines?)\b"
-    r"|\b(?:reveal|show|print|repeat|output)\b[^.?!]{0,30}\b(?:system prompt|your (?:prompt|"
-    r"instructions))\b"
-    r"|\byou are now\b[^.?!]{0,40}\b(?:dan|jailbroken|unrestricted|developer mode)\b"
-    r"|\b(?:developer|god|dan) mode\b|</?(?:system|s|inst)>|\[/?inst\]|<\|im_(?:start|end)\|>"
-)
-_QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'"})
+from feedback.mining.signals import changed_signals, observed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,29 +19,26 @@ class Failure:
         change: What the correction changed, None without a (different) correction.
         top_score: Best score among the retrieved chunks; 0 when nothing was retrieved; None when
             the input carries no retrieval at all, so nothing can be concluded.
+        signals: Everything that shows the failure.
+        found_now: Best score of the same question in today's documents; None when nobody looked.
     """
 
     record: InteractionRecord
     kind: PatternKind
     change: Change | None
     top_score: float | None
-    refused: bool
-    abstained: bool
+    signals: frozenset[Signal] = frozenset()
+    found_now: float | None = None
 
+    @property
+    def refused(self) -> bool:
+        """Whether the answer declined to help."""
+        return Signal.REFUSED in self.signals
 
-def refuses(answer: str) -> bool:
-    """Whether an answer declines to help."""
-    return _REFUSAL.search(answer.lower().translate(_QUOTES)) is not None
-
-
-def abstains(answer: str) -> bool:
-    """Whether an answer says that it does not know."""
-    return _ABSTAINED.search(answer.lower().translate(_QUOTES)) is not None
-
-
-def attempts_injection(question: str) -> bool:
-    """Whether a question tries to change the bot's instructions."""
-    return _INJECTION.search(question.lower().translate(_QUOTES)) is not None
+    @property
+    def abstained(self) -> bool:
+        """Whether the answer said that it does not know."""
+        return Signal.ABSTAINED in self.signals
 
 
 def examine(
@@ -74,35 +47,43 @@ def examine(
     retrieval_known: bool,
     missing_score: float,
     off_brand: Callable[[str], bool] | None = None,
+    re_asked: bool = False,
+    found_now: float | None = None,
 ) -> Failure:
     """Reads one failed interaction.
 
     Args:
-        record: A row with `failed` true.
+        record: A row that people or the bot itself found not good enough.
         retrieval_known: Whether the input records what was retrieved; a row without hits then
             means that nothing was found.
         missing_score: A best score below this means that no document answers the question.
         off_brand: Tells whether an answer violates the style guide.
+        re_asked: The same question came again in the thread.
+        found_now: Best score of the question in today's documents.
     """
     changed = record.correction is not None and record.correction.strip()
     change = change_between(record.answer, record.correction or "") if changed else None
-    top = max((hit.score for hit in record.retrieved), default=0.0)
+    top = max((hit.score for hit in record.retrieved), default=0.0) if retrieval_known else None
+    unanswered = top is not None and top < missing_score
+    off = off_brand is not None and off_brand(record.answer)
     failure = Failure(
         record=record,
         kind=PatternKind.REPEATED_ERROR,
         change=change,
-        top_score=top if retrieval_known else None,
-        refused=refuses(record.answer),
-        abstained=abstains(record.answer),
+        top_score=top,
+        found_now=found_now,
+        signals=observed(record, re_asked=re_asked)
+        | changed_signals(change)
+        | ({Signal.LOW_RETRIEVAL} if unanswered else set())
+        | ({Signal.OFF_BRAND} if off else set()),
     )
-    unanswered = failure.top_score is not None and failure.top_score < missing_score
     kind = (
-        _from_question(record)
+        _from_question(failure)
         or _from_reasons(record.reasons, unanswered=unanswered)
         or _from_answer(failure, unanswered=unanswered)
-        or _from_change(failure, off_brand)
+        or _from_change(failure)
     )
-    return Failure(**{**failure.__dict__, "kind": kind})
+    return replace(failure, kind=kind)
 
 
 def kind_of(failures: Sequence[Failure]) -> PatternKind:
@@ -112,8 +93,8 @@ def kind_of(failures: Sequence[Failure]) -> PatternKind:
     return max(counts, key=lambda kind: (counts[kind], -order.index(kind)))
 
 
-def _from_question(record: InteractionRecord) -> PatternKind | None:
-    return PatternKind.INJECTION_ATTEMPT if attempts_injection(record.question) else None
+def _from_question(failure: Failure) -> PatternKind | None:
+    return PatternKind.INJECTION_ATTEMPT if Signal.INJECTION in failure.signals else None
 
 
 def _from_reasons(reasons: Sequence[Reason], *, unanswered: bool) -> PatternKind | None:
@@ -141,7 +122,7 @@ def _from_answer(failure: Failure, *, unanswered: bool) -> PatternKind | None:
     return None
 
 
-def _from_change(failure: Failure, off_brand: Callable[[str], bool] | None) -> PatternKind:
+def _from_change(failure: Failure) -> PatternKind:
     change, record = failure.change, failure.record
     if change is not None:
         if change.tone:
@@ -151,7 +132,9 @@ def _from_change(failure: Failure, off_brand: Callable[[str], bool] | None) -> P
             return PatternKind.REPEATED_ERROR if known else PatternKind.MISSING_KNOWLEDGE
         if _beside_the_point(record):
             return PatternKind.MISUNDERSTANDING
-    elif off_brand is not None and off_brand(record.answer):
+    elif Signal.RE_ASKED in failure.signals:
+        return PatternKind.MISUNDERSTANDING
+    elif Signal.OFF_BRAND in failure.signals:
         return PatternKind.TONE
     return PatternKind.REPEATED_ERROR
 

@@ -1,7 +1,7 @@
 """Mining as one pure function: rows and vectors in, ranked patterns out."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,8 +20,9 @@ from feedback.mining.cluster import NOISE, ClusterPolicy, Labels, centroids, clu
 from feedback.mining.kinds import Failure, examine, kind_of
 from feedback.mining.labels import by_typicality, keywords
 from feedback.mining.rank import RankPolicy, distinct_people, priority, trend
+from feedback.mining.signals import is_failure, re_asked
 from feedback.mining.stable_ids import Named, name_clusters
-from feedback.mining.verdict import Case, VerdictPolicy, decide
+from feedback.mining.verdict import Case, Decision, VerdictPolicy, decide
 from feedback.ports import Embedder, Vectors
 
 Rows = NDArray[np.int64]
@@ -79,22 +80,24 @@ def mine(
     used_ids: Collection[str] = (),
     policy: MiningPolicy | None = None,
     off_brand: Callable[[str], bool] | None = None,
+    found_now: Mapping[str, float] | None = None,
 ) -> MiningResult:
     """Groups the failures among `records` and says what to do about each group.
 
     Args:
         records: All answered questions of the window; the good ones only weigh the failures.
         meaning: Their vectors.
-        previous: Patterns of the run before; their ids live on.
+        previous: Earlier patterns; their ids and what people decided live on.
         used_ids: Every pattern id ever given.
         policy: Constants; the defaults when None.
         off_brand: Tells whether an answer violates the style guide.
+        found_now: By interaction id, the best score of its question in today's documents.
 
     Raises:
         InvalidInputError: When rows and vectors do not match or an id occurs twice.
     """
     _check(records, meaning)
-    run = _Run(records, meaning, policy or MiningPolicy(), off_brand)
+    run = _Run(records, meaning, policy or MiningPolicy(), off_brand, found_now or {})
     groups = run.groups(previous)
     named = name_clusters(
         [[run.failures[row].record.id for row in group] for group in groups],
@@ -135,20 +138,26 @@ class _Run:
         meaning: Meaning,
         policy: MiningPolicy,
         off_brand: Callable[[str], bool] | None,
+        found_now: Mapping[str, float],
     ) -> None:
         self.policy = policy
         self._now = max((record.ts for record in records), default=0.0)
-        failed = np.array([record.failed for record in records], dtype=bool)
+        again = re_asked(records, meaning.questions)
+        failed = np.array(
+            [is_failure(record, re_asked=row in again) for row, record in enumerate(records)],
+            dtype=bool,
+        )
         known = any(record.retrieved for record in records)
         self.failures: list[Failure] = [
             examine(
-                record,
+                records[row],
                 retrieval_known=known,
                 missing_score=policy.verdict.missing_score,
                 off_brand=off_brand,
+                re_asked=row in again,
+                found_now=found_now.get(records[row].id),
             )
-            for record in records
-            if record.failed
+            for row in np.flatnonzero(failed).tolist()
         ]
         self.questions = meaning.questions[failed]
         self.corrections = None if meaning.corrections is None else meaning.corrections[failed]
@@ -260,7 +269,8 @@ class _Run:
             first_seen=records[0].ts,
             last_seen=records[-1].ts,
             centroid=tuple(self.centre(rows).tolist()),
-            status=_status(named.matched[number], records),
+            status=_status(named.matched[number] or named.origins[number], records, decision),
+            signals=dict(sorted(Counter(s.value for f in members for s in f.signals).items())),
         )
 
 
@@ -276,13 +286,22 @@ def _blend(questions: Vectors, corrections: Vectors | None, weight: float) -> Ve
 
 
 def _status(
-    previous: PreviousPattern | None, records: Sequence[InteractionRecord]
+    before: PreviousPattern | None, records: Sequence[InteractionRecord], decision: Decision
 ) -> PatternStatus:
-    """A rejected pattern stays rejected; a resolved one that grows is a regression."""
-    if previous is None:
-        return PatternStatus.OPEN
-    if previous.status is PatternStatus.RESOLVED:
-        known = set(previous.member_ids)
+    """A rejected pattern stays rejected; a resolved one that grows is a regression.
+
+    Args:
+        before: The pattern itself in an earlier run, or the one it was split off from.
+        records: Its members.
+        decision: May tell that the fix shows in the documents already.
+    """
+    status = PatternStatus.OPEN if before is None else before.status
+    if status is PatternStatus.REJECTED:
+        return status
+    if decision.mended:
+        return PatternStatus.RESOLVED
+    if before is not None and status is PatternStatus.RESOLVED:
+        known = set(before.member_ids)
         grown = any(record.id not in known for record in records)
         return PatternStatus.REGRESSION if grown else PatternStatus.RESOLVED
-    return previous.status
+    return status

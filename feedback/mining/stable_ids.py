@@ -10,7 +10,12 @@ import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from feedback.domain.pattern import PatternChange, PreviousPattern
+
+Overlaps = dict[tuple[int, int], tuple[int, float]]
+"""`(new, old) -> (shared items, Jaccard over items present in both runs)`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,10 +24,12 @@ class Named:
 
     Attributes:
         matched: The previous pattern behind each cluster, None for a new one.
+        origins: The previous pattern that a new cluster mostly consists of: it was split off.
     """
 
     ids: tuple[str, ...]
     matched: tuple[PreviousPattern | None, ...]
+    origins: tuple[PreviousPattern | None, ...]
     changes: tuple[PatternChange, ...]
 
 
@@ -39,7 +46,7 @@ def name_clusters(
 
     Args:
         clusters: Member ids of each new cluster.
-        previous: Patterns of the run before.
+        previous: Patterns of the run before, and those that people decided about.
         used_ids: Every id ever given, besides those in `previous`.
         centres: L2-normalised centroid of each new cluster, in the space of the previous ones.
         min_jaccard: A weaker resemblance is no match.
@@ -61,14 +68,19 @@ def name_clusters(
         else:
             ids.append(previous[old].id)
             matched.append(previous[old])
-    changes = _changes(ids, taken, overlaps, previous)
-    return Named(ids=tuple(ids), matched=tuple(matched), changes=changes)
+    return Named(
+        ids=tuple(ids),
+        matched=tuple(matched),
+        origins=tuple(
+            None if number in taken else _origin(number, len(members), overlaps, previous)
+            for number, members in enumerate(clusters)
+        ),
+        changes=_changes(ids, taken, overlaps, previous),
+    )
 
 
-def _overlaps(
-    clusters: Sequence[Sequence[str]], previous: Sequence[PreviousPattern]
-) -> dict[tuple[int, int], tuple[int, float]]:
-    """Returns `(new, old) -> (shared items, Jaccard over items present in both runs)`."""
+def _overlaps(clusters: Sequence[Sequence[str]], previous: Sequence[PreviousPattern]) -> Overlaps:
+    """Compares every cluster with every previous pattern that shares an item with it."""
     old_of = {item: number for number, old in enumerate(previous) for item in old.member_ids}
     present = {item for members in clusters for item in members}
     shared: dict[tuple[int, int], int] = {}
@@ -86,9 +98,7 @@ def _overlaps(
     }
 
 
-def _match(
-    overlaps: dict[tuple[int, int], tuple[int, float]], min_jaccard: float
-) -> dict[int, int]:
+def _match(overlaps: Overlaps, min_jaccard: float) -> dict[int, int]:
     """Takes the most alike pairs first; every cluster and every id is used at most once."""
     taken: dict[int, int] = {}
     old_taken: set[int] = set()
@@ -99,6 +109,19 @@ def _match(
             taken[new] = old
             old_taken.add(old)
     return taken
+
+
+def _origin(
+    number: int,
+    size: int,
+    overlaps: Overlaps,
+    previous: Sequence[PreviousPattern],
+) -> PreviousPattern | None:
+    """Returns the previous pattern that at least half of a cluster's items come from."""
+    parent = _largest({old: c for (new, old), (c, _) in overlaps.items() if new == number})
+    if parent is None or 2 * overlaps[number, parent][0] < size:
+        return None
+    return previous[parent]
 
 
 def _returned(
@@ -115,14 +138,17 @@ def _returned(
         for number, old in enumerate(previous)
         if old.centroid and not any(item in present for item in old.member_ids)
     ]
-    alike = []
-    for new, centre in enumerate(centres):
-        if new in taken:
-            continue
-        for old in vanished:
-            cosine = sum(a * b for a, b in zip(centre, previous[old].centroid, strict=True))
-            if cosine >= min_cosine:
-                alike.append((-cosine, new, old))
+    free = [number for number in range(len(centres)) if number not in taken]
+    if not free or not vanished:
+        return {}
+    likeness = (
+        np.asarray([centres[number] for number in free])
+        @ np.asarray([previous[number].centroid for number in vanished]).T
+    )
+    alike = [
+        (-float(likeness[row, column]), free[row], vanished[column])
+        for row, column in np.argwhere(likeness >= min_cosine).tolist()
+    ]
     found: dict[int, int] = {}
     for _, new, old in sorted(alike):
         if new not in found and old not in found.values():
@@ -143,13 +169,14 @@ def _fresh(members: Sequence[str], used: set[str]) -> str:
 def _changes(
     ids: Sequence[str],
     taken: dict[int, int],
-    overlaps: dict[tuple[int, int], tuple[int, float]],
+    overlaps: Overlaps,
     previous: Sequence[PreviousPattern],
 ) -> tuple[PatternChange, ...]:
     changes = []
     for number, name in enumerate(ids):
         if number in taken:
-            changes.append(PatternChange(pattern_id=name, change="kept"))
+            kept = "kept" if previous[taken[number]].current else "returned"
+            changes.append(PatternChange(pattern_id=name, change=kept))
             continue
         parent = _largest({old: c for (new, old), (c, _) in overlaps.items() if new == number})
         changes.append(
@@ -158,7 +185,7 @@ def _changes(
             else PatternChange(pattern_id=name, change="split", other_id=previous[parent].id)
         )
     for number, old in enumerate(previous):
-        if number in taken.values():
+        if number in taken.values() or not old.current:
             continue
         heir = _largest({new: c for (new, was), (c, _) in overlaps.items() if was == number})
         changes.append(

@@ -46,12 +46,17 @@ class VerdictPolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """A verdict with its reasons, the rows that show it, and a first draft of the fix."""
+    """A verdict with its reasons, the rows that show it, and a first draft of the fix.
+
+    Attributes:
+        mended: The record shows that the fix is made, so the pattern is resolved.
+    """
 
     verdict: Verdict
     reasons: tuple[str, ...]
     evidence_ids: tuple[str, ...] = ()
     draft: str = ""
+    mended: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,8 +207,12 @@ def _missing(case: Case) -> Decision | None:
     if known:
         if sum(map(unanswered, known)) < case.policy.majority * len(known):
             return None
-        reason = f"Nothing retrieved answers it: the best score is below {limit:g}."
         evidence = case.ids(unanswered)
+        looked = [f for f in known if unanswered(f) and f.found_now is not None]
+        found = [f for f in looked if f.found_now is not None and f.found_now >= limit]
+        if looked and len(found) >= case.policy.majority * len(looked):
+            return _written(case, len(found), len(looked), len(known) - len(evidence))
+        reason = f"Nothing retrieved answers it: the best score is below {limit:g}."
     elif case.kind is PatternKind.MISSING_KNOWLEDGE:
         reason = "The answers lack information that people had to add."
         evidence = case.ids(lambda failure: failure.kind is PatternKind.MISSING_KNOWLEDGE)
@@ -211,6 +220,25 @@ def _missing(case: Case) -> Decision | None:
         return None
     return Decision(
         verdict=Verdict.DOCUMENT, reasons=(reason,), evidence_ids=evidence, draft=_outline(case)
+    )
+
+
+def _written(case: Case, found: int, looked: int, since: int) -> Decision | None:
+    """The documents answer by now what they did not when people asked.
+
+    Args:
+        case: The pattern.
+        found: Questions that today's documents answer.
+        looked: Questions that were looked up again.
+        since: Failures although a document was there.
+    """
+    if since >= case.policy.min_failures:
+        return None  # it was not, or not only, the document
+    return Decision(
+        verdict=Verdict.DOCUMENT,
+        reasons=(f"The documents answer it by now: {found} of {looked} questions find theirs.",),
+        evidence_ids=case.ids(lambda failure: failure.found_now is not None),
+        mended=True,
     )
 
 
@@ -326,7 +354,9 @@ def _wrong_with_source(case: Case) -> Decision | None:
     def taught(failure: Failure) -> bool:
         return failure.change is not None
 
-    if case.share(taught) < 0.2:
+    # Silent failures (asked again, handed off) say that it is wrong, not what is right.
+    said = sum(1 for failure in case.failures if failure.record.failed)
+    if sum(map(taught, case.failures)) < 0.2 * max(said, 1):
         return None
     known = any(failure.top_score is not None for failure in case.failures)
     reason = (

@@ -1,17 +1,18 @@
 """Patterns from run to run: the newest run's are current, the ids of the others stay taken."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, func, insert, select, update
+from sqlalchemy import RowMapping, Select, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from feedback.domain.pattern import (
     MiningResult,
     Pattern,
+    PatternEvent,
     PatternKind,
     PatternStatus,
     PreviousPattern,
@@ -19,7 +20,14 @@ from feedback.domain.pattern import (
 )
 from feedback.store.tables.base import to_domain
 from feedback.store.tables.conversations import interactions
-from feedback.store.tables.feedback import pattern_members, pattern_runs, patterns
+from feedback.store.tables.feedback import (
+    pattern_changes,
+    pattern_members,
+    pattern_runs,
+    patterns,
+)
+
+_LISTS = ("keywords", "verdict_reasons", "example_ids", "evidence_ids", "centroid")
 
 
 class SqlPatterns:
@@ -32,29 +40,33 @@ class SqlPatterns:
         self,
         result: MiningResult,
         *,
+        previous: Sequence[PreviousPattern],
         failures: int,
         embedder_id: str,
         policy: Mapping[str, Any],
         at: datetime,
     ) -> None:
-        """Makes a run's patterns the current ones; statuses people gave come with the result."""
+        """Makes a run's patterns the current ones.
+
+        Args:
+            result: The run's.
+            previous: What the run knew; what people decided since then is kept.
+            failures: How many there were.
+            embedder_id: The space of the centroids.
+            policy: Constants of the run.
+            at: When it ran.
+        """
+        seen = {old.id: old.status for old in previous}
+        stored = {
+            row["id"]: row
+            for row in await self._rows(
+                select(patterns.c.id, patterns.c.status, patterns.c.resolved_at).with_for_update()
+            )
+        }
         await self._connection.execute(update(patterns).values(current=False))
         for pattern in result.patterns:
-            values = asdict(pattern)
-            members = values.pop("member_ids")
-            values |= {"embedder_id": embedder_id, "mined_at": at, "current": True}
-            await self._connection.execute(
-                upsert(patterns)
-                .values(**values)
-                .on_conflict_do_update(index_elements=["id"], set_=values)
-            )
-            await self._connection.execute(
-                delete(pattern_members).where(pattern_members.c.pattern_id == pattern.id)
-            )
-            await self._connection.execute(
-                insert(pattern_members),
-                [{"pattern_id": pattern.id, "interaction_id": member} for member in members],
-            )
+            before = stored.get(pattern.id)
+            await self._put(_decided(pattern, before, seen.get(pattern.id), at), embedder_id, at)
         await self._connection.execute(
             insert(pattern_runs).values(
                 failures=failures,
@@ -64,11 +76,35 @@ class SqlPatterns:
                 created_at=at,
             )
         )
+        moved = [
+            {"pattern_id": c.pattern_id, "change": c.change, "other_id": c.other_id}
+            for c in result.changes
+            if c.change != "kept"
+        ]
+        if moved:
+            await self._connection.execute(insert(pattern_changes).values(created_at=at), moved)
+
+    async def _put(self, pattern: Pattern, embedder_id: str, at: datetime) -> None:
+        values = asdict(pattern)
+        members = values.pop("member_ids")
+        values |= {"embedder_id": embedder_id, "mined_at": at, "current": True}
+        await self._connection.execute(
+            upsert(patterns)
+            .values(**values)
+            .on_conflict_do_update(index_elements=["id"], set_=values)
+        )
+        await self._connection.execute(
+            delete(pattern_members).where(pattern_members.c.pattern_id == pattern.id)
+        )
+        await self._connection.execute(
+            insert(pattern_members),
+            [{"pattern_id": pattern.id, "interaction_id": member} for member in members],
+        )
 
     async def current(self) -> list[Pattern]:
         """Returns the newest run's patterns, most urgent first."""
         statement = select(patterns).where(patterns.c.current).order_by(patterns.c.score.desc())
-        rows = list((await self._connection.execute(statement)).mappings())
+        rows = await self._rows(statement)
         members = await self._members()
         return [_pattern(row, members.get(row["id"], ())) for row in rows]
 
@@ -86,32 +122,78 @@ class SqlPatterns:
         return _pattern(row, tuple(members))
 
     async def previous(self, embedder_id: str) -> list[PreviousPattern]:
-        """Returns what the next run must know of the current patterns.
+        """Returns what the next run must know: current patterns, and those people decided about.
 
         Args:
             embedder_id: Centroids of another space are left out.
         """
-        statement = select(patterns).where(patterns.c.current).order_by(patterns.c.id)
         members = await self._members()
+        rows = await self._rows(
+            select(patterns)
+            .where(or_(patterns.c.current, patterns.c.status != PatternStatus.OPEN))
+            .order_by(patterns.c.id)
+        )
+        held = {m for row in rows if row["current"] for m in members.get(row["id"], ())}
         return [
             PreviousPattern(
                 id=row["id"],
-                member_ids=members.get(row["id"], ()),
+                member_ids=tuple(
+                    member
+                    for member in members.get(row["id"], ())
+                    if row["current"] or member not in held
+                ),
                 centroid=tuple(row["centroid"]) if row["embedder_id"] == embedder_id else (),
                 status=PatternStatus(row["status"]),
+                verdict=Verdict(row["verdict"]),
+                current=row["current"],
             )
-            for row in (await self._connection.execute(statement)).mappings()
+            for row in rows
         ]
 
     async def used_ids(self) -> list[str]:
         """Returns every pattern id ever given."""
         return list(await self._connection.scalars(select(patterns.c.id)))
 
-    async def decide(self, pattern_id: str, status: PatternStatus) -> None:
-        """Stores what a person decided about a pattern."""
-        await self._connection.execute(
-            update(patterns).where(patterns.c.id == pattern_id).values(status=status)
+    async def decide(
+        self, pattern_id: str, status: PatternStatus, *, seen: PatternStatus, at: datetime
+    ) -> bool:
+        """Stores what a person decided about a pattern.
+
+        Args:
+            pattern_id: Which one.
+            status: What it is from now on.
+            seen: What the person saw; nothing is changed when it is no longer so.
+            at: When.
+        """
+        values: dict[str, Any] = {"status": status}
+        if status is PatternStatus.RESOLVED:
+            values["resolved_at"] = at
+        changed = await self._connection.scalar(
+            update(patterns)
+            .where(patterns.c.id == pattern_id, patterns.c.status == seen)
+            .values(**values)
+            .returning(patterns.c.id)
         )
+        return changed is not None
+
+    async def history(self, pattern_id: str) -> list[PatternEvent]:
+        """Returns what runs did to a pattern, oldest first."""
+        rows = await self._rows(
+            select(
+                pattern_changes.c.pattern_id,
+                pattern_changes.c.change,
+                pattern_changes.c.other_id,
+                pattern_changes.c.created_at.label("at"),
+            )
+            .where(
+                or_(
+                    pattern_changes.c.pattern_id == pattern_id,
+                    pattern_changes.c.other_id == pattern_id,
+                )
+            )
+            .order_by(pattern_changes.c.id)
+        )
+        return [to_domain(PatternEvent, row) for row in rows]
 
     async def members_since(self, pattern_ids: Sequence[str], since: datetime) -> int:
         """Counts the members of some patterns that were asked since a moment."""
@@ -123,12 +205,30 @@ class SqlPatterns:
         )
         return int(counted or 0)
 
+    async def _rows(self, statement: Select[Any]) -> list[RowMapping]:
+        return list((await self._connection.execute(statement)).mappings())
+
     async def _members(self) -> dict[str, tuple[str, ...]]:
         found: dict[str, list[str]] = {}
         statement = select(pattern_members).order_by(pattern_members.c.interaction_id)
         for row in await self._connection.execute(statement):
             found.setdefault(row.pattern_id, []).append(row.interaction_id)
         return {pattern_id: tuple(ids) for pattern_id, ids in found.items()}
+
+
+def _decided(
+    pattern: Pattern, before: RowMapping | None, seen: PatternStatus | None, at: datetime
+) -> Pattern:
+    """Returns a run's pattern with the status it is stored under.
+
+    What a person decided while the run was at work counts, not what the run made of the old status.
+    """
+    if before is None:
+        resolved = pattern.status is PatternStatus.RESOLVED
+        return replace(pattern, resolved_at=at if resolved else None)
+    status = pattern.status if before["status"] == seen else PatternStatus(before["status"])
+    fresh = status is PatternStatus.RESOLVED and before["status"] != status
+    return replace(pattern, status=status, resolved_at=at if fresh else before["resolved_at"])
 
 
 def _pattern(row: RowMapping, members: tuple[str, ...]) -> Pattern:
@@ -140,5 +240,6 @@ def _pattern(row: RowMapping, members: tuple[str, ...]) -> Pattern:
             "verdict": Verdict(row["verdict"]),
             "status": PatternStatus(row["status"]),
             "member_ids": members,
+            **{name: tuple(row[name]) for name in _LISTS},
         },
     )

@@ -13,7 +13,8 @@ _RATED = text(
     """
     select i.id, i.thread_key, i.asker, extract(epoch from i.asked_at) as ts, i.question, i.answer,
            i.retrieved, i.arm, i.on_brand, i.grounded, i.abstained,
-           v.ups, v.downs, v.reasons, c.text as correction
+           v.ups, v.downs, v.reasons, c.text as correction,
+           exists (select from handoffs h where h.interaction_id = i.id) as handed_off
     from interactions i
     left join (
         select interaction_id,
@@ -82,6 +83,7 @@ class SqlRecords:
                     "on_brand": row["on_brand"],
                     "grounded": row["grounded"],
                     "abstained": row["abstained"],
+                    "handed_off": row["handed_off"],
                 },
             )
             for row in rows

@@ -37,6 +37,7 @@ class Site:
     token: str | None = None
     label_gate: int = 5000
     min_fine_tune_failures: int = 50
+    untried_share: float = 0.2
     consent: str = "reviewer_authored"
     schedule: str = "0 3 * * sun"
     tick_s: float = 5.0
@@ -46,7 +47,9 @@ class Site:
     def why(self) -> WhyPolicy:
         """What "why (not) this week" depends on besides the record."""
         thresholds = Thresholds(
-            label_gate=self.label_gate, min_fine_tune_failures=self.min_fine_tune_failures
+            label_gate=self.label_gate,
+            min_fine_tune_failures=self.min_fine_tune_failures,
+            untried_share=self.untried_share,
         )
         return WhyPolicy(thresholds=thresholds, consent=self.consent)
 

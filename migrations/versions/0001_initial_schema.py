@@ -162,7 +162,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "state <> 'active' or proof is not null",
+            "state <> 'active' or (proof is not null and jsonb_typeof(proof) = 'object')",
             name=op.f("ck_deployments_proof_before_traffic"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deployments")),

@@ -19,7 +19,7 @@ from retrain.cycle.building import BuildingStep, DatasetSources
 from retrain.cycle.by_hand import Promotions
 from retrain.cycle.evaluating import EvaluatingStep, EvaluationSetup, GatingStep
 from retrain.cycle.experimenting import ExperimentingStep, PromotingStep
-from retrain.cycle.mining import MiningStep
+from retrain.cycle.mining import MiningStep, PatternMiner
 from retrain.cycle.publishing import Publisher, PublishingStep
 from retrain.cycle.runner import CycleRunner, Step
 from retrain.cycle.training import TrainingStep
@@ -32,6 +32,7 @@ from retrain.experiments.policy import ExperimentPolicy
 from retrain.gates.policy import Demand, GatePolicy
 from retrain.jobs.folder import JobFolder
 from retrain.publishing.prover import AdapterProver
+from retrain.publishing.watching import DeploymentWatch
 from retrain.scheduling.schedule import CycleSchedule
 from retrain.training.spec import QloraRecipe, production_recipe
 
@@ -43,12 +44,14 @@ class Retraining:
     """What the scheduler process runs.
 
     Attributes:
+        watch: Looks whether the server in use still answers with its adapters.
         promotions: What people asked for by hand; closed here when nobody else can.
         runs: Folder of the training runs and evaluations.
     """
 
     runner: CycleRunner
     publisher: Publisher
+    watch: DeploymentWatch
     promotions: Promotions
     runs: Path
 
@@ -137,16 +140,28 @@ def assemble(
         folder=runs,
         environment=environment,
     )
-    prover = AdapterProver(base_dir, token=settings.model.api_key.get_secret_value())
+    prover = AdapterProver(
+        base_dir,
+        token=settings.model.api_key.get_secret_value(),
+        precision=settings.model.precision,
+    )
+    watch = DeploymentWatch(
+        store,
+        clock,
+        prover,
+        every_s=settings.model.recheck_s,
+        operators_channel=settings.slack.operators_channel,
+    )
     publisher = Publisher(
         store, clock, prover, settings.model.base, external_url=settings.model.url
     )
     promotions = Promotions(clock=clock, operators_channel=settings.slack.operators_channel)
     experiment = ExperimentPolicy.of(settings.experiment.profile)
+    miner = PatternMiner(
+        store, clock, embedder, lambda text: not guide.is_on_brand(text), MiningPolicy()
+    )
     steps: dict[CycleState, Step] = {
-        CycleState.MINING: MiningStep(
-            store, clock, embedder, lambda text: not guide.is_on_brand(text), MiningPolicy()
-        ),
+        CycleState.MINING: MiningStep(miner),
         CycleState.WEIGHING: WeighingStep(
             store, settings.retrain, settings.privacy.training_consent
         ),
@@ -169,7 +184,9 @@ def assemble(
     }  # fmt: skip
     schedule = CycleSchedule(settings.retrain.schedule)
     runner = CycleRunner(store, clock, schedule, steps, settings.slack.operators_channel)
-    return Retraining(runner=runner, publisher=publisher, promotions=promotions, runs=runs)
+    return Retraining(
+        runner=runner, publisher=publisher, watch=watch, promotions=promotions, runs=runs
+    )
 
 
 def _dataset_policy(settings: Settings) -> DatasetPolicy:

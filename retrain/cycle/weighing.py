@@ -1,7 +1,7 @@
 """Step WEIGHING: is an adapter the right answer this week? If not, say what is missing."""
 
 from feedback.domain.cycle import Cycle, CycleOutcome, StepResult
-from feedback.domain.weighing import WeighingPolicy, weigh
+from feedback.domain.weighing import Weighing, WeighingPolicy, weigh
 from feedback.store.unit_of_work import Store
 
 
@@ -24,7 +24,7 @@ class WeighingStep:
             return StepResult(
                 reason="; ".join(weighing.reasons),
                 outcome=CycleOutcome.NOT_NEEDED,
-                gate="labels" if labels < self._policy.label_gate else "patterns",
+                gate=_first_closed(weighing),
                 context=context,
             )
         return StepResult(
@@ -32,3 +32,9 @@ class WeighingStep:
             "training would mend",
             context=context,
         )
+
+
+def _first_closed(weighing: Weighing) -> str:
+    if weighing.labels_missing:
+        return "labels"
+    return "patterns" if weighing.failures_missing else "cheaper fixes"

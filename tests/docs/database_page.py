@@ -38,6 +38,7 @@ ABOUT = {
     "correction_versions": "The texts of a correction, one row a version.",
     "reviews": "What a reviewer decided about which version.",
     "patterns": "Failures that belong together, with the verdict; ids stay from run to run.",
+    "pattern_changes": "What a run did to patterns: new, merged, split off, gone, returned.",
     "pattern_members": "Which interactions belong to a pattern.",
     "pattern_runs": "Runs of mining with their counts and constants.",
     "documents": "Documents that answers come from; removed ones are kept as tombstones.",

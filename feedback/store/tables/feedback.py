@@ -124,6 +124,7 @@ patterns = Table(
     Column("evidence_ids", ARRAY(Text), nullable=False),
     Column("draft", Text, nullable=False, server_default=""),
     Column("trend", Float, nullable=False, server_default="1"),
+    Column("signals", JSONB, nullable=False, server_default="{}"),
     # Gone from the newest run; kept so that its id is never given again.
     Column("current", Boolean, nullable=False, server_default="true"),
     Column("centroid", ARRAY(Float), nullable=False),
@@ -131,6 +132,7 @@ patterns = Table(
     Column("first_seen", Float, nullable=False),
     Column("last_seen", Float, nullable=False),
     moment("mined_at"),
+    moment("resolved_at", nullable=True),
 )
 
 pattern_members = Table(
@@ -148,5 +150,20 @@ pattern_runs = Table(
     Column("patterns", Integer, nullable=False),
     Column("unclustered", Integer, nullable=False),
     Column("policy", JSONB, nullable=False),
+    moment("created_at"),
+)
+
+pattern_changes = Table(
+    "pattern_changes",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column(
+        "pattern_id",
+        ForeignKey("patterns.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("change", Text, nullable=False),
+    Column("other_id", Text),
     moment("created_at"),
 )

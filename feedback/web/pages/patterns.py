@@ -66,7 +66,9 @@ async def decide(
         found = await tx.patterns.get(pattern_id)
         if found is None:
             raise NotFoundError(f"there is no pattern {pattern_id}")
-        if found.status is not status:
-            await tx.patterns.decide(pattern_id, status)
-            await record_act(tx, f"pattern:{pattern_id}", found.status, status, site.clock.now())
+        now = site.clock.now()
+        if found.status is not status and await tx.patterns.decide(
+            pattern_id, status, seen=found.status, at=now
+        ):
+            await record_act(tx, f"pattern:{pattern_id}", found.status, status, now)
     return RedirectResponse(f"/patterns/{pattern_id}", status_code=303)

@@ -451,6 +451,7 @@ HOLDS_NOTHING_OF_PEOPLE = {
     "audit", "cycles", "cycle_requests", "promotion_requests", "switches", "apscheduler_jobs",
     # Settings and installations of whole workspaces.
     "channels", "workspaces", "slack_bots", "slack_installations", "slack_oauth_states",
+    "pattern_changes",
     "pattern_runs",
 }  # fmt: skip
 

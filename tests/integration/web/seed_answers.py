@@ -7,7 +7,13 @@ from typing import Any
 from sqlalchemy import insert
 
 from feedback.domain.correction import Correction, CorrectionSource, CorrectionState
-from feedback.domain.pattern import MiningResult, Pattern, PatternKind, Verdict
+from feedback.domain.pattern import (
+    MiningResult,
+    Pattern,
+    PatternChange,
+    PatternKind,
+    Verdict,
+)
 from feedback.store.tables.conversations import interactions, threads
 from feedback.store.tables.feedback import votes
 from feedback.store.tables.inbox import inbox
@@ -209,6 +215,7 @@ async def mine_patterns(tx: Transaction) -> None:
             evidence_ids=("i-10-01",),
             score=float(size),
             trend=trend,
+            signals={"down_vote": size // 2, "hand_off": number, "re_asked": 3},
             draft=draft,
             first_seen=START.timestamp(),
             last_seen=NOW.timestamp(),
@@ -217,7 +224,15 @@ async def mine_patterns(tx: Transaction) -> None:
         for number, (label, kind, verdict, size, trend, draft) in enumerate(kinds)
     ]
     await tx.patterns.save(
-        MiningResult(patterns=tuple(found), unclustered=()),
+        MiningResult(
+            patterns=tuple(found),
+            unclustered=(),
+            changes=(
+                PatternChange(pattern_id="p-0", change="new"),
+                PatternChange(pattern_id="p-1", change="split", other_id="p-0"),
+            ),
+        ),
+        previous=(),
         failures=136,
         embedder_id="e",
         policy={},

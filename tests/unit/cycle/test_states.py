@@ -90,7 +90,8 @@ def test_weighing_counts_only_what_training_mends() -> None:
     patterns = [
         _pattern(20),
         _pattern(15, verdict=Verdict.HOLD, kind=PatternKind.TONE),
-        _pattern(500, verdict=Verdict.DOCUMENT),
+        _pattern(500, verdict=Verdict.DOCUMENT, status=PatternStatus.ACCEPTED),
+        _pattern(300, verdict=Verdict.PROMPT, status=PatternStatus.REJECTED),
         _pattern(400, status=PatternStatus.REJECTED),
     ]
     weighing = weigh(patterns, 100, policy)
@@ -102,7 +103,20 @@ def test_weighing_says_everything_that_is_missing() -> None:
     weighing = weigh([], 40, RetrainSettings(label_gate=100, min_fine_tune_failures=30))
     assert not weighing.train
     assert "60 are missing" in weighing.reasons[0]
-    assert "cheaper fixes come first" in weighing.reasons[1]
+    assert "30 are needed" in weighing.reasons[1]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.DOCUMENT, Verdict.PROMPT])
+@pytest.mark.parametrize("status", list(PatternStatus))
+def test_cheaper_fixes_are_tried_or_refused_first(verdict: Verdict, status: PatternStatus) -> None:
+    policy = RetrainSettings(label_gate=100, min_fine_tune_failures=30, untried_share=0.2)
+    undecided = status in {PatternStatus.OPEN, PatternStatus.REGRESSION}
+    many = [_pattern(40), _pattern(11, verdict=verdict, status=status)]
+    weighing = weigh(many, 100, policy)
+    assert weighing.train is not undecided
+    assert weighing.untried == (11 if undecided else 0)
+    few = [_pattern(40), _pattern(10, verdict=verdict, status=status)]
+    assert weigh(few, 100, policy).train, "ten of fifty may wait"
 
 
 def test_a_week_without_training_says_where_the_reasons_stand() -> None:

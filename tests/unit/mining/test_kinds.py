@@ -2,14 +2,8 @@ import pytest
 
 from feedback.domain.interaction import InteractionRecord, Reason
 from feedback.domain.pattern import PatternKind
-from feedback.mining.kinds import (
-    Failure,
-    abstains,
-    attempts_injection,
-    examine,
-    kind_of,
-    refuses,
-)
+from feedback.mining.kinds import Failure, examine, kind_of
+from feedback.mining.signals import abstains, attempts_injection, refuses
 from tests.unit.mining.rows import row
 
 
@@ -117,8 +111,6 @@ def test_the_majority_names_the_pattern() -> None:
             kind=kind_,
             change=None,
             top_score=None,
-            refused=False,
-            abstained=False,
         )
 
     tone, error = failure(PatternKind.TONE), failure(PatternKind.REPEATED_ERROR)

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from feedback.domain.interaction import InteractionRecord, Rating, Reason
 from feedback.domain.pattern import (
@@ -144,6 +146,54 @@ def test_a_resolved_pattern_without_new_members_stays_resolved() -> None:
     first = run(week())
     second = run(week(), previous=remembered(first, PatternStatus.RESOLVED))
     assert {pattern.status for pattern in second.patterns} == {PatternStatus.RESOLVED}
+
+
+def test_the_missing_document_turns_the_verdict_into_resolved() -> None:
+    first = run(week())
+    before = {pattern.id: pattern for pattern in first.patterns}
+    written = {f"i{n}": 0.9 for n in range(5)}
+    second = run(week(), previous=remembered(first, PatternStatus.OPEN), found_now=written)
+    for pattern in second.patterns:
+        document = before[pattern.id].verdict is Verdict.DOCUMENT
+        assert (pattern.status is PatternStatus.RESOLVED) is document
+    refused = run(week(), previous=remembered(first, PatternStatus.REJECTED), found_now=written)
+    assert {pattern.status for pattern in refused.patterns} == {PatternStatus.REJECTED}
+
+
+@settings(max_examples=15)
+@given(st.sets(st.integers(0, 5), min_size=3), st.integers(0, 3))
+def test_a_rejected_pattern_stays_rejected(kept: set[int], more: int) -> None:
+    """Whatever part of it is left, whatever joins it, and after a night without any of it."""
+    rejected = remembered(run(week()), PatternStatus.REJECTED)
+    new = [r for r in grown() if r.id.startswith("new")][:more]
+    rows = [r for r in week() if not r.id.startswith("e") or int(r.id[1:]) in kept] + new
+    exports = {r.id for r in rows if r.id.startswith(("e", "new"))}
+    away = run([r for r in rows if r.id not in exports], previous=rejected)
+    known = remembered(away, PatternStatus.REJECTED)
+    known += [replace(p, current=False) for p in rejected if p.id not in {o.id for o in known}]
+    for before in (rejected, known):
+        result = run(rows, previous=before)
+        assert {p.status for p in result.patterns} == {PatternStatus.REJECTED}
+        assert {p.id for p in result.patterns} == {p.id for p in rejected}
+
+
+def test_what_splits_off_a_rejected_pattern_is_rejected_too() -> None:
+    everything = PreviousPattern(
+        id="pat-all",
+        member_ids=tuple(r.id for r in week() if r.failed),
+        status=PatternStatus.REJECTED,
+    )
+    result = run(week(), previous=[everything])
+    assert len(result.patterns) == 2
+    assert {pattern.status for pattern in result.patterns} == {PatternStatus.REJECTED}
+
+
+def test_a_pattern_says_what_it_costs() -> None:
+    handed = {"handed_off": True, "grounded": False}
+    records = [replace(record, extra=handed) for record in week()]
+    exports = max(run(records).patterns, key=lambda pattern: pattern.size)
+    assert exports.signals["hand_off"] == exports.signals["ungrounded"] == 6
+    assert exports.signals["down_vote"] == exports.signals["changed_facts"] == 6
 
 
 def test_tone_failures_without_a_common_subject_are_a_pattern_by_reason() -> None:

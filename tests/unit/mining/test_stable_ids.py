@@ -83,6 +83,35 @@ def test_ids_are_distinct_and_every_old_id_is_accounted_for(
     assert told == set(first.ids) | set(second.ids)
 
 
+@given(st.lists(partitions, min_size=2, max_size=5))
+def test_no_id_is_ever_given_to_another_founding(nights: list[list[list[str]]]) -> None:
+    """Over many nights an id lives on with some of its items or comes back by them, or ends."""
+    known: list[PreviousPattern] = []
+    used: set[str] = set()
+    for clusters in nights:
+        named = name_clusters(clusters, known, used_ids=used)
+        past = {old.id: set(old.member_ids) for old in known}
+        for name, members in zip(named.ids, clusters, strict=True):
+            assert name not in used or past[name] & set(members)
+        used |= set(named.ids)
+        known = previous(named, clusters)
+
+
+def test_a_remembered_pattern_comes_back_by_its_items_without_more_news() -> None:
+    away = PreviousPattern(id="pat-away", member_ids=("a", "b"), current=False)
+    gone = name_clusters([["x", "y"]], [away])
+    assert [change.pattern_id for change in gone.changes] == list(gone.ids)
+    back = name_clusters([["a", "b", "c"]], [away])
+    assert back.changes == (PatternChange(pattern_id="pat-away", change="returned"),)
+
+
+def test_a_cluster_knows_what_it_was_split_off_from() -> None:
+    before = [list("abcdefgh")]
+    first = name_clusters(before, [])
+    second = name_clusters([list("abcde"), list("fgh"), ["z"]], previous(first, before))
+    assert [origin and origin.id for origin in second.origins] == [None, first.ids[0], None]
+
+
 @given(partitions)
 def test_the_same_clusters_keep_every_id(clusters: list[list[str]]) -> None:
     first = name_clusters(clusters, [])

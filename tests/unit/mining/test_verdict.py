@@ -19,11 +19,16 @@ WRONG = "Exports stay ready for 9 days."
 
 
 def judge(
-    records: Sequence[InteractionRecord], *, previous: PreviousPattern | None = None
+    records: Sequence[InteractionRecord],
+    *,
+    previous: PreviousPattern | None = None,
+    found_now: float | None = None,
 ) -> Decision:
     """Decides about records that all ask the same (equal question vectors)."""
     known = any(record.retrieved for record in records)
-    failures = [examine(r, retrieval_known=known, missing_score=0.45) for r in records]
+    failures = [
+        examine(r, retrieval_known=known, missing_score=0.45, found_now=found_now) for r in records
+    ]
     same = np.tile(np.eye(1, 4, dtype=np.float32), (len(records), 1))
     return decide(
         Case(
@@ -175,11 +180,25 @@ def test_contradicting_corrections_never_become_fine_tune(
 
 
 @given(counts, st.floats(0, 0.44), st.floats(0.46, 1))
-def test_adding_the_missing_document_ends_the_document_verdict(
+def test_adding_the_missing_document_mends_the_pattern(
     count: int, before: float, after: float
 ) -> None:
-    assert judge(wrong(count, score=before)).verdict is Verdict.DOCUMENT
+    still = judge(wrong(count, score=before), found_now=before)
+    assert (still.verdict, still.mended) == (Verdict.DOCUMENT, False)
+    written = judge(wrong(count, score=before), found_now=after)
+    assert (written.verdict, written.mended) == (Verdict.DOCUMENT, True)
     assert judge(wrong(count, score=after)).verdict is not Verdict.DOCUMENT
+
+
+def test_failing_on_with_the_document_there_is_another_matter() -> None:
+    since = [
+        row(f"s{n}", ASKED, WRONG, correction=RIGHT, reasons=[Reason.WRONG_FACT], score=0.9)
+        for n in range(5)
+    ]
+    few = judge(wrong(9, score=0.1) + since[:4], found_now=0.9)
+    assert (few.verdict, few.mended) == (Verdict.DOCUMENT, True)
+    many = judge(wrong(9, score=0.1) + since, found_now=0.9)
+    assert (many.verdict, many.mended) == (Verdict.FINE_TUNE, False)
 
 
 @given(counts, st.booleans())

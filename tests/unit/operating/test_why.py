@@ -37,7 +37,7 @@ def pattern(size: int, verdict: Verdict, label: str = "seats, price") -> Pattern
 
 
 READY = LearningFacts(
-    thresholds=Thresholds(label_gate=1000, min_fine_tune_failures=30),
+    thresholds=Thresholds(label_gate=1000, min_fine_tune_failures=30, untried_share=0.2),
     labels=1200,
     labels_lately=70,
     waiting=12,
@@ -109,7 +109,7 @@ def test_cheaper_fixes_and_the_last_cycle_are_named() -> None:
         frozen=Frozen(by="U1", since=NOW),
     )
     outlook = why(facts, None, NOW).training
-    assert [item.gate for item in outlook.closed] == ["patterns"]
+    assert [item.gate for item in outlook.closed] == ["patterns", "cheaper fixes"]
     assert "refund (document, 400)" in gate(outlook, "cheaper fixes").reason
     assert "not needed: too few" in gate(outlook, "last cycle").reason
     assert gate(outlook, "frozen").state is GateState.NOTE
@@ -125,8 +125,9 @@ def test_a_cycle_at_work_stands_in_the_way() -> None:
 
 @pytest.mark.parametrize("labels", [0, 999, 1000, 5000])
 @pytest.mark.parametrize("size", [0, 29, 30])
-def test_the_report_and_the_cycle_agree(labels: int, size: int) -> None:
-    patterns = (pattern(size, Verdict.FINE_TUNE),)
+@pytest.mark.parametrize("untried", [0, 7, 8])
+def test_the_report_and_the_cycle_agree(labels: int, size: int, untried: int) -> None:
+    patterns = (pattern(size, Verdict.FINE_TUNE), pattern(untried, Verdict.DOCUMENT, "refund"))
     facts = replace(READY, labels=labels, patterns=patterns)
     closed = {item.gate for item in why(facts, None, NOW).training.closed}
     assert (not closed) == weigh(patterns, labels, facts.thresholds).train
