@@ -328,7 +328,7 @@ class OperatorDesk:
             now=self._clock.now(),
             standing=await standing(tx),
             champion_since=await tx.overview.champion_since(),
-            served=tuple(item.name for item in active.adapters) if active else (),
+            served=tuple(sorted(active.proven)) if active else (),
             brake=await tx.overview.switch(FROZEN),
             trial=trials[0] if trials and trials[0].ended_at is None else None,
             cycle=next((cycle for cycle in cycles if cycle.ended_at is None), None),

@@ -11,9 +11,11 @@ from retrain.server.run import ServerOptions, bind, build_service, make_server
 
 
 @contextmanager
-def running_server(options: ServerOptions, embedder: Embedder | None = None) -> Iterator[str]:
-    """Yields the URL of a listening server; drains it on the way out."""
-    listener = bind(options.host, 0)
+def running_server(
+    options: ServerOptions, embedder: Embedder | None = None, *, port: int = 0
+) -> Iterator[str]:
+    """Yields the URL of a listening server; drains it on the way out. Port 0 is any free one."""
+    listener = bind(options.host, port)
     server = make_server(build_service(options, embedder), options)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
     thread.start()

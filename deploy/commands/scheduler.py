@@ -48,6 +48,7 @@ async def _run(settings: Settings) -> None:
         async def work() -> bool:
             if not await retraining.publisher.ensure_baseline():
                 return False
+            await retraining.watch.look()
             await embedder.connect()
             now = clock.now()
             before = await _open_state(store)

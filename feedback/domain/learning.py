@@ -93,11 +93,12 @@ class Adapter:
 
 
 class DeploymentState(StrEnum):
-    """Where a model-server deployment is; the supervisor and the publisher move it.
+    """Where a deployment of model servers is; the fleet and the publisher move it.
 
-    DESIRED -> READY (supervisor: it answers /health) -> ACTIVE (publisher: every adapter proven)
-    -> DRAINING (publisher: a newer one is active) -> STOPPED (supervisor). FAILED ends a start
-    or a proof that did not succeed; the active deployment is left alone then.
+    DESIRED -> READY (fleet: every replica answers) -> ACTIVE (publisher: every adapter is proven on
+    every replica) -> DRAINING (publisher: a newer one is active) -> STOPPED (fleet). READY goes
+    back to DESIRED when a replica is lost. FAILED ends a start or a proof that did not succeed;
+    the active deployment is left alone then.
     """
 
     DESIRED = "desired"
@@ -118,16 +119,62 @@ class ServedAdapter:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Replica:
+    """One running server of a deployment.
+
+    Attributes:
+        name: Another one after every start, so that nothing proven of one start is taken for the
+            next.
+        url: Reaches this server and no other.
+    """
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """One model server with its adapters, wanted or running."""
+    """Model servers with the same adapters, wanted or running.
+
+    Attributes:
+        platform: Who looks after the servers: a value of UNDERSTUDY_PUBLISH__PLATFORM, or
+            `external`.
+        url: Where bots reach them; one address however many replicas there are.
+        base_name: What the servers call the base model in requests.
+        replicas: The servers that answer now.
+        pid: Of the server on this machine, if that is where it runs.
+        proof: Evidence; under `replicas` that of each server by its name.
+    """
 
     id: int
+    platform: str
     base_model: str
+    base_name: str
     adapters: tuple[ServedAdapter, ...]
     state: DeploymentState
     url: str | None
+    replicas: tuple[Replica, ...]
     pid: int | None
     error: str | None
     proof: Mapping[str, Any] | None
     created_at: datetime
     updated_at: datetime
+
+    def is_proven(self, replica: Replica) -> bool:
+        """Whether every adapter was shown to be served by this start of a server."""
+        return replica.name in (self.proof or {}).get("replicas", {})
+
+    @property
+    def proven_everywhere(self) -> bool:
+        """Whether there are servers, and every one of them is proven."""
+        return bool(self.replicas) and all(map(self.is_proven, self.replicas))
+
+    @property
+    def proven(self) -> frozenset[str]:
+        """Names of the adapters that the last proof or check found served."""
+        return proven_names(self.proof)
+
+
+def proven_names(proof: Mapping[str, Any] | None) -> frozenset[str]:
+    """Returns the adapters that a proof stands for: only these are ever asked for by name."""
+    return frozenset((proof or {}).get("adapters", {}))

@@ -67,8 +67,7 @@ class Promotions:
         if version != request.champion_version:
             return f"the champion is {model_name(champion.id if champion else None)} by now"
         active = await tx.deployments.active()
-        proven = (active.proof or {}).get("adapters", {}) if active else {}
-        if trial.challenger_id not in proven:
+        if active is None or trial.challenger_id not in active.proven:
             return f"{trial.challenger_id} is not proven to be served at the moment"
         return None
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 from feedback.errors import (
     AdapterNotServedError,
     ConfigurationError,
+    OverloadedError,
     TemplateRejectedError,
 )
 from feedback.ports import Message
@@ -48,6 +49,12 @@ PARITY_CONVERSATIONS: tuple[tuple[Message, ...], ...] = (
     (Message(role="user", content="  spaces <b>&amp;</b> {{ braces }} {% x %}  "),),
 )
 """What `/chat_tokenize` must render as training did: system, turns, Unicode, markup."""
+
+Precision = Literal["fp32", "half"]
+"""How a server computes: in fp32 answers are equal, in half precision only nearest."""
+
+_OVERLOAD_WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+"""A server with fewer places than a test has requests says 429 at once."""
 
 Generate = Callable[[str, str | None], Awaitable[ScoredGeneration]]
 """Greedy generation: (prompt text, adapter name or None for the base)."""
@@ -88,6 +95,19 @@ class ProbeSignature:
     def to_json(self) -> dict[str, Any]:
         """Returns plain JSON values; `from_json` reads them back."""
         return asdict(self)
+
+    def telling(self, probes: int) -> "ProbeSignature":
+        """Returns the probes that tell adapter and base apart best, at most so many."""
+        apart = [
+            (one.token_ids == other.token_ids, number)
+            for number, (one, other) in enumerate(zip(self.base, self.adapter, strict=True))
+        ]
+        kept = sorted(number for _, number in sorted(apart)[:probes])
+        return ProbeSignature(
+            prompts=tuple(self.prompts[number] for number in kept),
+            base=tuple(self.base[number] for number in kept),
+            adapter=tuple(self.adapter[number] for number in kept),
+        )
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "ProbeSignature":
@@ -171,7 +191,7 @@ async def prove(
     adapter: str,
     expected: ProbeSignature,
     *,
-    precision: Literal["fp32", "half"] = "fp32",
+    precision: Precision = "fp32",
     tolerance: float = LOGPROB_TOLERANCE,
 ) -> Proof:
     """Shows that a server answers with this adapter.
@@ -223,7 +243,8 @@ async def prove_isolation(
     prompts: Sequence[str],
     *,
     requests: int = 120,
-    at_once: int = 16,
+    at_once: int = 120,
+    precision: Precision = "fp32",
 ) -> Isolation:
     """Interleaves base and adapters and demands every answer that they gave one at a time.
 
@@ -233,21 +254,31 @@ async def prove_isolation(
         prompts: Raw prompt texts.
         requests: How many to send at least.
         at_once: How many are in flight together.
+        precision: `fp32` demands the same tokens; `half`, where the size of a batch moves the last
+            digits, that no answer is nearer to another adapter's than to its own.
 
     Raises:
         AdapterNotServedError: An answer changed by being in a mixed batch.
     """
     pairs = [(prompt, adapter) for prompt in prompts for adapter in adapters]
     generate = _probe(client)
-    alone = {pair: (await generate(*pair)).token_ids for pair in pairs}
+    alone = {pair: _answer(await generate(*pair)) for pair in pairs}
     gate = asyncio.Semaphore(at_once)
 
-    async def one(pair: tuple[str, str | None]) -> bool:
+    def is_own(answer: ProbeAnswer, prompt: str, adapter: str | None) -> bool:
+        own = alone[prompt, adapter]
+        if precision == "fp32":
+            return answer.token_ids == own.token_ids
+        others = [alone[prompt, other] for other in adapters if other != adapter]
+        return not any(_nearer([answer], to=[other], than=[own]) for other in others)
+
+    async def one(prompt: str, adapter: str | None) -> bool:
         async with gate:
-            return (await generate(*pair)).token_ids == alone[pair]
+            answer = _answer(await _patiently(generate, prompt, adapter))
+        return is_own(answer, prompt, adapter)
 
     rounds = -(-requests // len(pairs))
-    results = await asyncio.gather(*(one(pair) for _ in range(rounds) for pair in pairs))
+    results = await asyncio.gather(*(one(*pair) for _ in range(rounds) for pair in pairs))
     report = Isolation(
         requests=len(results), at_once=at_once, mismatches=sum(not same for same in results)
     )
@@ -315,6 +346,16 @@ def _probe(client: ProbeClient) -> Generate:
         return await client.generate_details(prompt, adapter=adapter, max_tokens=PROBE_TOKENS)
 
     return generate
+
+
+async def _patiently(generate: Generate, prompt: str, adapter: str | None) -> ScoredGeneration:
+    """Asks again where all places are taken: to be full is no fault of a server."""
+    for wait_s in _OVERLOAD_WAITS_S:
+        try:
+            return await generate(prompt, adapter)
+        except OverloadedError:
+            await asyncio.sleep(wait_s)
+    return await generate(prompt, adapter)
 
 
 def _answer(generation: ScoredGeneration) -> ProbeAnswer:

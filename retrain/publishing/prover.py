@@ -2,19 +2,20 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from feedback.domain.learning import Adapter
 from feedback.errors import AdapterNotServedError, ConfigurationError
 from feedback.ports import Message
 from feedback.serving.tgi import TgiTextGenerator
 from retrain.base_model import template_sha256
-from retrain.publishing.identity import file_sha256, snapshot_id
-from retrain.publishing.lint import WEIGHTS, require_servable
+from retrain.publishing.identity import WEIGHTS, file_sha256, snapshot_id
+from retrain.publishing.lint import require_servable
 from retrain.publishing.proof import (
     PROBE_QUESTIONS,
+    Precision,
     ProbeSignature,
     prove,
     prove_isolation,
@@ -23,6 +24,22 @@ from retrain.publishing.proof import (
 from retrain.publishing.rendering import TrainedRenderer
 
 _SHA256_DIGITS = 64
+
+RECHECK_PROBES = 2
+"""Probes of a re-check beside live traffic; when one fails, all of them decide."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recheck:
+    """What a server in use still answers with.
+
+    Attributes:
+        proofs: By adapter, as JSON.
+        lost: Adapters that it no longer answers with, each with the reason.
+    """
+
+    proofs: Mapping[str, Any]
+    lost: Mapping[str, str]
 
 
 class AdapterProver:
@@ -40,12 +57,12 @@ class AdapterProver:
         base: Path,
         *,
         token: str | None = None,
-        precision: Literal["fp32", "half"] = "fp32",
+        precision: Precision = "fp32",
         isolation_requests: int = 120,
     ) -> None:
         self._base = base
         self._token = token
-        self._precision: Literal["fp32", "half"] = precision
+        self._precision: Precision = precision
         self._isolation_requests = isolation_requests
         self._render: TrainedRenderer | None = None
 
@@ -80,17 +97,62 @@ class AdapterProver:
                 "base_snapshot": snapshot,
                 "template_sha256": template_sha256(self._base),
                 "prompt_parity": parity,
-                "adapters": {name: proof.to_json() for name, proof in proofs.items()},
+                "adapters": {
+                    adapter.id: {**proofs[adapter.id].to_json(), "sha256": adapter.sha256}
+                    for adapter in adapters
+                },
             }
             if adapters:
                 prompts = [render([Message(role="user", content=q)]).text for q in PROBE_QUESTIONS]
                 isolation = await prove_isolation(
-                    client, [None, *names], prompts, requests=self._isolation_requests
+                    client,
+                    [None, *names],
+                    prompts,
+                    requests=self._isolation_requests,
+                    precision=self._precision,
                 )
                 evidence["isolation"] = asdict(isolation)
             return evidence
         finally:
             await client.aclose()
+
+    async def recheck(self, url: str, adapters: Sequence[Adapter]) -> Recheck:
+        """Asks a server in use whether it still answers with what was proven on it.
+
+        Two requests for each adapter and as many for the base beside the traffic; no isolation
+        test, which would take every place of the server.
+
+        Raises:
+            RetryableError: The server cannot be asked now: that is no loss.
+        """
+        client = TgiTextGenerator(url, adapters=[a.id for a in adapters], token=self._token)
+        proofs: dict[str, Any] = {}
+        lost: dict[str, str] = {}
+        try:
+            render = await asyncio.to_thread(self._renderer)
+            await prove_prompt_parity(client, render)
+            for adapter in adapters:
+                try:
+                    proofs[adapter.id] = await self._again(client, adapter)
+                except ConfigurationError as exc:
+                    lost[adapter.id] = str(exc)
+        except ConfigurationError as exc:  # another prompt reaches every adapter
+            lost = {adapter.id: str(exc) for adapter in adapters}
+        finally:
+            await client.aclose()
+        return Recheck(proofs=proofs, lost=lost)
+
+    async def _again(self, client: TgiTextGenerator, adapter: Adapter) -> Mapping[str, Any]:
+        expected = ProbeSignature.from_json(adapter.signature)
+        for signed in (expected.telling(RECHECK_PROBES), expected):
+            try:
+                proof = await prove(client, adapter.id, signed, precision=self._precision)
+            except ConfigurationError:
+                if signed is expected:
+                    raise
+            else:
+                break
+        return {**proof.to_json(), "sha256": adapter.sha256}
 
     def _renderer(self) -> TrainedRenderer:
         if self._render is None:

@@ -122,7 +122,10 @@ deployments = Table(
         postgresql_where=sql_text("state = 'active'"),
     ),
     # No proof, no traffic: whoever writes the row.
-    CheckConstraint("state <> 'active' or proof is not null", name="proof_before_traffic"),
+    CheckConstraint(
+        "state <> 'active' or (proof is not null and jsonb_typeof(proof) = 'object')",
+        name="proof_before_traffic",
+    ),
 )
 
 # Exactly one row: which adapter is the champion (NULL is the base model).

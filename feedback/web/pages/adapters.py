@@ -34,7 +34,7 @@ async def adapter(adapter_id: str, site: Annotated[Site, Depends(site_of)]) -> R
         lineage = await tx.datasets.sources(found.dataset_id)
         interactions = await tx.datasets.interaction_ids(found.dataset_id, limit=50)
         active = await tx.deployments.active()
-    served = active is not None and adapter_id in {item.name for item in active.adapters}
+    served = active is not None and adapter_id in active.proven
     return page(
         "adapter.html",
         detail=adapter_detail(found, version, run, lineage),

@@ -148,7 +148,7 @@ def deployment_view(active: Deployment | None) -> DeploymentView | None:
         url=active.url or "",
         adapters=tuple(adapter.name for adapter in active.adapters),
         since=active.updated_at,
-        proven=active.proof is not None,
+        proven=active.proven >= {adapter.name for adapter in active.adapters},
     )
 
 

@@ -68,8 +68,10 @@ async def serve(tx: Transaction, *adapters: Adapter, proven: bool = True) -> Non
     """Makes a server with these adapters the one that gets traffic."""
     served = [ServedAdapter(name=a.id, path=str(a.path), sha256=a.sha256) for a in adapters]
     deployment = await tx.deployments.desire("base", served, NOW)
-    proof: dict[str, object] = {"adapters": {a.id: {} for a in adapters} if proven else {}}
+    proof: dict[str, object] = {"adapters": {a.id: {} for a in adapters}}
     await tx.deployments.activate(deployment, proof=proof, at=NOW)
+    if not proven:
+        await tx.deployments.checked(deployment, {"adapters": {}})
 
 
 async def set_stage(store: Store, *, state: str = "TEST", proven: bool = True) -> Cycle:

@@ -1,38 +1,16 @@
 """A real server is proven, and a server with swapped, lost or changed adapters is not."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from feedback.domain.learning import Adapter, AdapterState
+from feedback.domain.learning import Adapter
 from feedback.errors import AdapterNotServedError, ConfigurationError
-from retrain.publishing.identity import file_sha256, snapshot_id
-from retrain.publishing.lint import WEIGHTS
+from retrain.publishing.identity import WEIGHTS, snapshot_id
 from retrain.publishing.prover import AdapterProver
-from retrain.publishing.signing import sign_adapter
 from retrain.server.run import ServerOptions
 from tests.model_server import running_server
 from tests.tiny_model import build_model
-
-
-@pytest.fixture(scope="module")
-def signed(tiny_base: Path, tiny_adapters: dict[str, Path]) -> list[Adapter]:
-    return [
-        Adapter(
-            id=name,
-            sha256=file_sha256(path / WEIGHTS),
-            path=path,
-            base_model=str(tiny_base),
-            template_sha256="",
-            dataset_id="set",
-            training_run_id="run",
-            signature=sign_adapter(tiny_base, path, ("Hello!", "Why?")).to_json(),
-            state=AdapterState.TRAINED,
-            created_at=datetime(2026, 1, 1, tzinfo=UTC),
-        )
-        for name, path in list(tiny_adapters.items())[:2]
-    ]
 
 
 async def test_what_was_trained_is_what_is_served(

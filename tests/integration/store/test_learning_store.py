@@ -20,7 +20,7 @@ from feedback.domain.learning import (
     ServedAdapter,
     TrainingRun,
 )
-from feedback.errors import ConflictError
+from feedback.errors import AdapterNotServedError, ConflictError
 from feedback.store.leadership import Leadership
 from feedback.store.unit_of_work import Store, Transaction
 
@@ -205,7 +205,7 @@ async def test_a_deployment_flips_the_traffic(store: Store) -> None:
         green = await tx.deployments.desire("b", served, NOW)
         await tx.deployments.update(green, NOW, state=DeploymentState.READY, url="http://g", pid=7)
     async with store.begin() as tx:
-        await tx.deployments.activate(green, proof={"n": 2}, at=NOW)
+        await tx.deployments.activate(green, proof={"adapters": {"a1": {}}}, at=NOW)
     async with store.begin() as tx:
         active = await tx.deployments.active()
         old = await tx.deployments.get(blue)
@@ -215,6 +215,39 @@ async def test_a_deployment_flips_the_traffic(store: Store) -> None:
     assert (active.id, active.url, active.adapters) == (green, "http://g", tuple(served))
     assert old.state is DeploymentState.DRAINING
     assert (route.url, route.served, route.champion) == ("http://g", frozenset({"a1"}), None)
+
+
+async def test_what_is_not_proven_gets_no_traffic(store: Store) -> None:
+    served = [ServedAdapter(name=name, path=f"/{name}", sha256="s") for name in ("a1", "a2")]
+    async with store.begin() as tx:
+        blue = await tx.deployments.desire("b", [], NOW)
+        await tx.deployments.activate(blue, proof={}, at=NOW)
+        green = await tx.deployments.desire("b", served, NOW)
+    with pytest.raises(AdapterNotServedError, match="a2 is not proven"):
+        async with store.begin() as tx:
+            await tx.deployments.activate(green, proof={"adapters": {"a1": {}}}, at=NOW)
+    with pytest.raises(IntegrityError, match="proof_before_traffic"):
+        async with store.begin() as tx:
+            await tx.deployments.update(blue, NOW, proof=None)
+    async with store.begin() as tx:
+        active = await tx.deployments.active()
+        assert active is not None
+        assert active.id == blue, "the one in use is left alone"
+
+
+async def test_a_later_check_takes_traffic_away_but_only_from_the_active_one(store: Store) -> None:
+    served = [ServedAdapter(name="a1", path="/a1", sha256="s")]
+    proof = {"adapters": {"a1": {}}}
+    async with store.begin() as tx:
+        blue = await tx.deployments.desire("b", served, NOW)
+        await tx.deployments.activate(blue, proof=proof, at=NOW)
+        assert (await tx.routing.route()).served == {"a1"}
+        assert await tx.deployments.checked(blue, {"adapters": {}})
+        assert (await tx.routing.route()).served == frozenset()
+        green = await tx.deployments.desire("b", served, NOW)
+        await tx.deployments.activate(green, proof=proof, at=NOW)
+        assert not await tx.deployments.checked(blue, {"adapters": {}})
+        assert (await tx.routing.route()).served == {"a1"}
 
 
 async def test_the_brake_is_seen_by_routing(store: Store) -> None:

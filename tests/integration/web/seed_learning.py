@@ -102,7 +102,8 @@ async def open_cycle(tx: Transaction, *, training: bool) -> None:
         began,
     )
     await tx.deployments.update(deployment, began, url="http://127.0.0.1:8620")
-    await tx.deployments.activate(deployment, proof={"ok": True}, at=began + timedelta(hours=1))
+    proof = {"adapters": {name: {} for name in (CHAMPION, CHALLENGER)}}
+    await tx.deployments.activate(deployment, proof=proof, at=began + timedelta(hours=1))
 
 
 async def _run(
