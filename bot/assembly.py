@@ -63,7 +63,8 @@ class WorkspaceBuilder:
         """Returns the Web API with a workspace's token."""
         slack = self.settings.slack
         client = make_client(token, slack.api_url, session=self.session)
-        return SlackApi(client, Budget(share=slack.rate_share))
+        budget = Budget(share=slack.rate_share)
+        return SlackApi(client, budget, repeat_s=self.settings.bot.retry_s / 2)
 
     def build(self, installation: Installation) -> Workspace:
         """Returns everything that acts in a workspace."""

@@ -10,6 +10,7 @@ from typing import Any
 from bot.correcting import CARD, THREAD_CORRECTION
 from bot.handing_off import HANDOFF
 from bot.slack.api import SlackApi
+from bot.slack.asking import DIRECT_MESSAGE
 from bot.slack.errors import SlackRefusedError, TokenRefusedError
 from bot.slack.views.blocks import ANSWER_CHARS, clip, escape
 from bot.slack.views.handoffs import handoff_blocks, handoff_text
@@ -37,6 +38,7 @@ class Notices:
         home: Workspace of effects that name none, such as operators' notices; empty: the only one.
         wakeup: Set by whoever writes an effect, instead of `wake`.
         poll_s: Seconds between looks when nothing wakes it.
+        retry_s: Seconds before the second try; doubled for each further one.
         max_attempts: Tries before an effect is given up, with an error in the log.
     """
 
@@ -48,12 +50,14 @@ class Notices:
         home: str = "",
         wakeup: asyncio.Event | None = None,
         poll_s: float = 1.0,
+        retry_s: float = 1.0,
         max_attempts: int = 10,
     ) -> None:
         self._store = store
         self._workspaces = workspaces
         self._home = home
         self._poll_s = poll_s
+        self._retry_s = retry_s
         self._max_attempts = max_attempts
         self._wakeup = wakeup or asyncio.Event()
         self._kinds: Mapping[str, Callable[[Workspace, OutboxRow], Awaitable[None]]] = {
@@ -61,6 +65,7 @@ class Notices:
             CARD: self._card,
             THREAD_CORRECTION: self._thread_correction,
             HANDOFF: self._handoff,
+            DIRECT_MESSAGE: self._direct_message,
         }
 
     def wake(self) -> None:
@@ -96,10 +101,10 @@ class Notices:
         except RetryableError as exc:
             # A workspace that is away is waited for, however long that takes.
             if row.attempts < self._max_attempts or isinstance(exc, PostponedError):
+                delay_s = backoff_s(row.attempts, exc, self._retry_s)
                 async with self._store.begin() as tx:
-                    await tx.outbox.retry(
-                        row.id, error=str(exc), delay_s=backoff_s(row.attempts, exc)
-                    )
+                    await tx.outbox.retry(row.id, error=str(exc), delay_s=delay_s)
+                asyncio.get_running_loop().call_later(delay_s, self.wake)
                 return
             error = str(exc)
         except PermanentError as exc:
@@ -139,6 +144,10 @@ class Notices:
             blocks=payload.get("blocks"),
             thread_ts=payload.get("thread_ts"),
         )
+
+    async def _direct_message(self, workspace: Workspace, row: OutboxRow) -> None:
+        channel = await workspace.api.open_dm(str(row.payload["user"]))
+        await self._once(workspace.api, row, channel, str(row.payload["text"]))
 
     async def _card(self, workspace: Workspace, row: OutboxRow) -> None:
         async with self._store.begin() as tx:

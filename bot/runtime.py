@@ -119,7 +119,13 @@ async def _assemble(settings: Settings, outside: Outside, session: aiohttp.Clien
         workspaces=workspaces,
         in_flight=in_flight,
         workers=workers,
-        notices=Notices(store, workspaces, home=slack.operators_team, wakeup=effects),
+        notices=Notices(
+            store,
+            workspaces,
+            home=slack.operators_team,
+            wakeup=effects,
+            retry_s=settings.bot.retry_s,
+        ),
     )
 
 
@@ -153,6 +159,7 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
         workers=settings.bot.workers,
         lease_s=settings.bot.lease_s,
         max_attempts=settings.bot.max_attempts,
+        retry_s=settings.bot.retry_s,
     )
 
 

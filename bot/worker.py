@@ -44,6 +44,7 @@ class WorkerSettings:
     Attributes:
         name: Unique among all processes; names the owner of a lease.
         lease_s: Seconds after which others may take over a row of a dead worker.
+        retry_s: Seconds before the second try; doubled for each further one.
         poll_s: Seconds between looks when nothing wakes the workers.
         grace_s: Seconds that running work gets at a stop.
     """
@@ -52,6 +53,7 @@ class WorkerSettings:
     workers: int = 8
     lease_s: float = 120.0
     max_attempts: int = 7
+    retry_s: float = 1.0
     poll_s: float = 1.0
     grace_s: float = 20.0
 
@@ -145,6 +147,7 @@ class InboxWorkers:
                 else:
                     delay_s = min(exc.retry_after, LONGEST_WAIT_S)
                     await tx.inbox.postpone(row, error=str(exc), delay_s=delay_s)
+                    self._wake_in(delay_s)
         except RetryableError:
             _log.exception("inbox row %s could not be given back", row.id)
 
@@ -166,7 +169,9 @@ class InboxWorkers:
                 if last:
                     await tx.inbox.give_up(row, error=error)
                 else:
-                    await tx.inbox.retry(row, error=error, delay_s=backoff_s(row.attempts, exc))
+                    delay_s = backoff_s(row.attempts, exc, self._settings.retry_s)
+                    await tx.inbox.retry(row, error=error, delay_s=delay_s)
+                    self._wake_in(delay_s)
         except Exception:
             # The lease runs out by itself and the row comes back.
             _log.exception("inbox row %s could not be given back", row.id)
@@ -181,6 +186,10 @@ class InboxWorkers:
                         kept = await tx.inbox.renew(row, lease_s=self._settings.lease_s)
                     if not kept and row.id in self._active:
                         task.cancel()
+
+    def _wake_in(self, seconds: float) -> None:
+        """Looks again as soon as a row is due, and not at the next look round."""
+        asyncio.get_running_loop().call_later(seconds, self.wake)
 
     async def _wake_at(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -198,9 +207,15 @@ class InboxWorkers:
                     await tx.inbox.retry(row, error="stopped", delay_s=0.0)
 
 
-def backoff_s(attempts: int, exc: Exception) -> float:
-    """Returns how long to wait before the next try: what was asked for, or a doubling delay."""
+def backoff_s(attempts: int, exc: Exception, first_s: float = 1.0) -> float:
+    """Returns how long to wait before the next try: what was asked for, or a doubling delay.
+
+    Args:
+        attempts: Tries made.
+        exc: How the last one failed.
+        first_s: Longest delay after the first.
+    """
     asked = exc.retry_after if isinstance(exc, RetryableError) else None
     if asked is not None:
         return min(asked, LONGEST_WAIT_S)
-    return min(LONGEST_WAIT_S, 2.0 ** (attempts - 1)) * random.uniform(0.5, 1.0)
+    return min(LONGEST_WAIT_S, first_s * 2.0 ** (attempts - 1)) * random.uniform(0.5, 1.0)

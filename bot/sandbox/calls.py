@@ -34,9 +34,13 @@ class SandboxCalls:
             await self._session.close()
 
     async def _call(self, verb: str, path: str, values: Mapping[str, Any]) -> Json:
+        """Calls a route; what is None is left out."""
+        sent = {key: value for key, value in values.items() if value is not None}
+        return await self._send(verb, path, sent)
+
+    async def _send(self, verb: str, path: str, sent: Mapping[str, Any]) -> Json:
         if self._session is None:
             raise InvalidInputError("use the client as `async with SandboxClient(url) as people`")
-        sent = {key: value for key, value in values.items() if value is not None}
         url = f"{self._url}/sandbox/{path}"
         arguments: Json = {"params": sent} if verb == "GET" else {"json": sent}
         try:

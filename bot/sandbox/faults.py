@@ -1,15 +1,15 @@
 """The switchboard of Web API faults: what the next calls of a method run into."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from bot.sandbox.jsontypes import Json
 from feedback.errors import InvalidInputError
 
-FaultKind = Literal["error", "ratelimited", "server_error", "html", "delay", "cut", "lost_answer"]
-KINDS: tuple[FaultKind, ...] = (
-    "error", "ratelimited", "server_error", "html", "delay", "cut", "lost_answer",
-)  # fmt: skip
+FaultKind = Literal[
+    "error", "ratelimited", "server_error", "html", "broken_json", "delay", "cut", "lost_answer"
+]
+KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
 
 @dataclass(kw_only=True)
@@ -20,13 +20,14 @@ class Fault:
         method: Web API method, or `*` for any.
         kind: `error` answers `{"ok": false, "error": code}`; `ratelimited` HTTP 429 with
             Retry-After; `server_error` HTTP `status` and text that is no JSON; `html` the same
-            with a page; `delay` waits, then works; `cut` closes the line before the call is done;
-            `lost_answer` does the call, then closes the line without answering.
+            with a page; `broken_json` the same with half an object; `delay` waits, then works;
+            `cut` closes the line before the call is done; `lost_answer` does the call, then closes
+            the line without answering.
         times: How many calls it hits; None for all of them.
         skip: How many matching calls pass before it hits.
         code: Error code of `error`.
-        status: HTTP status of `server_error` and `html`, 500 to 599.
-        retry_after: Seconds for `ratelimited`.
+        status: HTTP status of `server_error`, `html` and `broken_json`: 500 to 599, or 200.
+        retry_after: Retry-After header: one second for `ratelimited`, none for `error` by default.
         delay_s: Seconds for `delay`.
         channel: Only calls that name this channel.
     """
@@ -37,7 +38,7 @@ class Fault:
     skip: int = 0
     code: str = "internal_error"
     status: int = 500
-    retry_after: int = 1
+    retry_after: int | str | None = None
     delay_s: float = 0.0
     channel: str | None = None
 
@@ -56,9 +57,9 @@ class Fault:
             raise InvalidInputError(
                 f"unknown fault kind {fault.kind!r}; use one of {', '.join(KINDS)}"
             )
-        if not 500 <= fault.status <= 599:
+        if fault.status != 200 and not 500 <= fault.status <= 599:
             raise InvalidInputError(
-                f"status must be a server error, 500 to 599; got {fault.status}"
+                f"status must be a server error, 500 to 599, or 200; got {fault.status}"
             )
         return fault
 

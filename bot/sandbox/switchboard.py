@@ -11,8 +11,11 @@ class Switchboard(SandboxCalls):
     """Breaks things on purpose, and waits until they have settled."""
 
     async def fault(self, **rule: JsonValue) -> None:
-        """Adds a Web API fault; see `bot.sandbox.faults.Fault` for the keys."""
-        await self._call("POST", "faults", rule)
+        """Adds a Web API fault; see `bot.sandbox.faults.Fault` for the keys.
+
+        `times=None` means for good, so it must not be left out.
+        """
+        await self._send("POST", "faults", rule)
 
     async def delivery_faults(self, **counts: int) -> None:
         """Sets delivery faults; see `bot.sandbox.delivery.DeliveryFaults` for the keys."""

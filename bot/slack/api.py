@@ -1,5 +1,7 @@
 """The Web API methods we call, with Slack's failures mapped to our error tree."""
 
+import asyncio
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -11,10 +13,10 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from bot.slack.budget import BEST_EFFORT, Budget
+from bot.slack.budget import BEST_EFFORT, Budget, StreamRoom, limit_s, patience_s
 from bot.slack.errors import slack_errors
 from bot.slack.payloads import Identity
-from feedback.errors import OverloadedError, UnavailableError
+from feedback.errors import OverloadedError, TimedOutError, UnavailableError
 
 RATE_LIMIT_TRIES = 3
 """Calls in a row that Slack may refuse for being too fast before the work is put off."""
@@ -28,31 +30,45 @@ Call = Callable[..., Awaitable[AsyncSlackResponse]]
 
 
 class SlackApi:
-    """Two clients: repeatable calls are retried in place, posts only when Slack took none.
+    """The one layer that repeats calls, in place of slack_sdk's retry handlers.
 
-    A post whose answer was lost may have arrived; the one who posts reconciles first. Every call
-    takes its turn in the workspace's budget, and a refusal for being too fast holds the method
-    back for everybody.
+    Those know neither the budget nor errors in a body nor 502. A call that does no harm twice is
+    repeated once when Slack fails; a post never: one whose answer was lost may have arrived, and
+    the one who posts reconciles first. Every try takes its turn in the workspace's budget, and a
+    refusal for being too fast holds the method back for everybody.
+
+    Args:
+        client: Tells the token, the address and the connections to use.
+        budget: Of the workspace.
+        repeat_s: Seconds before a failed call is repeated.
+        limit_s: Seconds that a call of a method takes at the longest, all its tries together.
     """
 
-    def __init__(self, client: AsyncWebClient, budget: Budget) -> None:
-        self.client = client
-        self._budget = budget
-        self._posting = AsyncWebClient(
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        budget: Budget,
+        *,
+        repeat_s: float = 0.5,
+        limit_s: Callable[[str], float] = limit_s,
+    ) -> None:
+        self.session = client.session
+        self._client = AsyncWebClient(
             token=client.token,
             base_url=client.base_url,
             timeout=client.timeout,
             session=client.session,
             retry_handlers=[],
         )
-
-    def room_to_stream(self) -> bool:
-        """Whether the budget has room for a streamed answer now."""
-        return self._budget.room_to_stream()
+        self._budget = budget
+        self._repeat_s = repeat_s
+        self._limit_s = limit_s
+        self._rooms: dict[tuple[str, str], StreamRoom] = {}
+        """What is set aside for open streams, by channel and ts."""
 
     async def identity(self) -> Identity:
         """Returns who the bot's token is."""
-        answer = await self._repeatably("auth.test", self.client.auth_test)
+        answer = await self._repeatably("auth.test", self._client.auth_test)
         return Identity(
             team=str(answer["team_id"]),
             user_id=str(answer["user_id"]),
@@ -71,7 +87,7 @@ class SlackApi:
         """Posts a message and returns its ts."""
         answer = await self._once(
             "chat.postMessage",
-            self._posting.chat_postMessage,
+            self._client.chat_postMessage,
             channel=channel,
             text=text,
             blocks=blocks,
@@ -94,7 +110,7 @@ class SlackApi:
         """Replaces a message of ours."""
         await self._repeatably(
             "chat.update",
-            self.client.chat_update,
+            self._client.chat_update,
             channel=channel,
             ts=ts,
             text=text,
@@ -108,7 +124,7 @@ class SlackApi:
         """Shows a message to one person only."""
         await self._once(
             "chat.postEphemeral",
-            self._posting.chat_postEphemeral,
+            self._client.chat_postEphemeral,
             channel=channel,
             user=user,
             text=text,
@@ -122,7 +138,7 @@ class SlackApi:
         while True:
             page = await self._repeatably(
                 "conversations.replies",
-                self.client.conversations_replies,
+                self._client.conversations_replies,
                 channel=channel,
                 ts=thread_ts,
                 oldest=oldest,
@@ -140,7 +156,7 @@ class SlackApi:
         """Returns the latest messages of a channel with their metadata, newest first."""
         page = await self._repeatably(
             "conversations.history",
-            self.client.conversations_history,
+            self._client.conversations_history,
             channel=channel,
             include_all_metadata=True,
             limit=limit,
@@ -152,7 +168,7 @@ class SlackApi:
         """Shows what the assistant is doing; an empty status clears it."""
         await self._once(
             "assistant.threads.setStatus",
-            self._posting.assistant_threads_setStatus,
+            self._client.assistant_threads_setStatus,
             channel_id=channel,
             thread_ts=thread_ts,
             status=status,
@@ -170,7 +186,7 @@ class SlackApi:
         """Moves an agent session; `title` and `initiator` count when this creates it."""
         await self._once(
             "agents.sessions.setStatus",
-            self._posting.agents_sessions_setStatus,
+            self._client.agents_sessions_setStatus,
             channel_id=channel,
             thread_ts=thread_ts,
             status=status,
@@ -182,37 +198,54 @@ class SlackApi:
         """Offers up to four prompts in a conversation with the bot."""
         await self._repeatably(
             "assistant.threads.setSuggestedPrompts",
-            self.client.assistant_threads_setSuggestedPrompts,
+            self._client.assistant_threads_setSuggestedPrompts,
             channel_id=channel,
             prompts=list(prompts),
         )
 
     async def delete(self, channel: str, ts: str) -> None:
         """Deletes a message of ours."""
-        await self._repeatably("chat.delete", self.client.chat_delete, channel=channel, ts=ts)
+        await self._repeatably("chat.delete", self._client.chat_delete, channel=channel, ts=ts)
 
     async def start_stream(
         self, channel: str, thread_ts: str, recipient: str, *, chunks: Chunks
     ) -> str:
-        """Begins a streamed message and returns its ts; `recipient` is `team:user`."""
+        """Begins a streamed message and returns its ts; `recipient` is `team:user`.
+
+        What an answer of full length needs is set aside until the stream is stopped.
+
+        Raises:
+            OverloadedError: Also when the budget has no room for the whole of it.
+        """
         team, _, user = recipient.partition(":")
-        answer = await self._once(
-            "chat.startStream",
-            self._posting.chat_startStream,
-            channel=channel,
-            thread_ts=thread_ts,
-            chunks=chunks,
-            task_display_mode="plan",
-            recipient_team_id=team,
-            recipient_user_id=user,
-        )
-        return str(answer["ts"])
+        room = self._budget.stream_room()
+        if room is None:
+            raise OverloadedError("the budget has no room for a streamed answer")
+        try:
+            answer = await self._once(
+                "chat.startStream",
+                self._client.chat_startStream,
+                room=room,
+                channel=channel,
+                thread_ts=thread_ts,
+                chunks=chunks,
+                task_display_mode="plan",
+                recipient_team_id=team,
+                recipient_user_id=user,
+            )
+        except BaseException:
+            room.give_back()
+            raise
+        ts = str(answer["ts"])
+        self._rooms[channel, ts] = room
+        return ts
 
     async def append_stream(self, channel: str, ts: str, *, chunks: Chunks) -> None:
         """Adds text and steps to a streamed message."""
         await self._once(
             "chat.appendStream",
-            self._posting.chat_appendStream,
+            self._client.chat_appendStream,
+            room=self._rooms.get((channel, ts)),
             channel=channel,
             ts=ts,
             chunks=chunks,
@@ -229,48 +262,56 @@ class SlackApi:
         session_status: str = "active",
     ) -> None:
         """Ends a streamed message; `session_status` is what becomes of its agent session."""
-        await self._once(
-            "chat.stopStream",
-            self._posting.chat_stopStream,
-            channel=channel,
-            ts=ts,
-            chunks=list(chunks) or None,
-            blocks=list(blocks) or None,
-            metadata=metadata,
-            session_status=session_status,
-        )
+        room = self._rooms.pop((channel, ts), None)
+        try:
+            await self._once(
+                "chat.stopStream",
+                self._client.chat_stopStream,
+                room=room,
+                channel=channel,
+                ts=ts,
+                chunks=list(chunks) or None,
+                blocks=list(blocks) or None,
+                metadata=metadata,
+                session_status=session_status,
+            )
+        finally:
+            if room is not None:
+                room.give_back()
 
     async def open_view(self, trigger_id: str, view: dict[str, Any]) -> dict[str, Any]:
         """Opens a modal and returns the view."""
         answer = await self._once(
-            "views.open", self._posting.views_open, trigger_id=trigger_id, view=view
+            "views.open", self._client.views_open, trigger_id=trigger_id, view=view
         )
         opened: dict[str, Any] = answer["view"]
         return opened
 
     async def update_view(self, view_id: str, view: dict[str, Any]) -> None:
         """Replaces an open modal."""
-        await self._repeatably("views.update", self.client.views_update, view_id=view_id, view=view)
+        await self._repeatably(
+            "views.update", self._client.views_update, view_id=view_id, view=view
+        )
 
     async def publish_home(
         self, user: str, view: dict[str, Any], *, seen: str | None = None
     ) -> None:
         """Replaces somebody's App Home, if it is still the view with the hash `seen`."""
         await self._repeatably(
-            "views.publish", self.client.views_publish, user_id=user, view=view, hash=seen
+            "views.publish", self._client.views_publish, user_id=user, view=view, hash=seen
         )
 
     async def permalink(self, channel: str, ts: str) -> str:
         """Returns a link that opens a message."""
         answer = await self._repeatably(
-            "chat.getPermalink", self.client.chat_getPermalink, channel=channel, message_ts=ts
+            "chat.getPermalink", self._client.chat_getPermalink, channel=channel, message_ts=ts
         )
         return str(answer["permalink"])
 
     async def open_dm(self, user: str) -> str:
         """Returns the channel of the direct conversation with a person."""
         answer = await self._repeatably(
-            "conversations.open", self.client.conversations_open, users=[user]
+            "conversations.open", self._client.conversations_open, users=[user]
         )
         return str(answer["channel"]["id"])
 
@@ -280,7 +321,7 @@ class SlackApi:
         cursor: str | None = None
         while True:
             page = await self._repeatably(
-                "users.list", self.client.users_list, limit=200, cursor=cursor
+                "users.list", self._client.users_list, limit=200, cursor=cursor
             )
             found.extend(page["members"])
             cursor = (page.get("response_metadata") or {}).get("next_cursor")
@@ -289,35 +330,70 @@ class SlackApi:
 
     async def groups(self) -> dict[str, str]:
         """Returns the ids of the workspace's user groups by handle."""
-        answer = await self._repeatably("usergroups.list", self.client.usergroups_list)
+        answer = await self._repeatably("usergroups.list", self._client.usergroups_list)
         return {str(group["handle"]): str(group["id"]) for group in answer["usergroups"]}
 
     async def group_members(self, group: str) -> list[str]:
         """Returns the members of a user group."""
         answer = await self._repeatably(
-            "usergroups.users.list", self.client.usergroups_users_list, usergroup=group
+            "usergroups.users.list", self._client.usergroups_users_list, usergroup=group
         )
         return [str(user) for user in answer["users"]]
 
     async def _repeatably(self, method: str, call: Call, **arguments: object) -> AsyncSlackResponse:
         """Makes a call that does no harm twice; a failing Slack is asked once more."""
-        try:
-            return await self._once(method, call, **arguments)
-        except UnavailableError:
-            return await self._once(method, call, **arguments)
+        return await self._in_time(method, call, None, arguments, repeats=1)
 
-    async def _once(self, method: str, call: Call, **arguments: object) -> AsyncSlackResponse:
+    async def _once(
+        self, method: str, call: Call, *, room: StreamRoom | None = None, **arguments: object
+    ) -> AsyncSlackResponse:
+        """Makes a call that Slack must not get twice."""
+        return await self._in_time(method, call, room, arguments, repeats=0)
+
+    async def _in_time(
+        self,
+        method: str,
+        call: Call,
+        room: StreamRoom | None,
+        arguments: dict[str, object],
+        *,
+        repeats: int,
+    ) -> AsyncSlackResponse:
+        limit = self._limit_s(method)
+        try:
+            async with asyncio.timeout(limit):
+                for left in range(repeats, -1, -1):
+                    try:
+                        return await self._in_turn(method, call, room, arguments)
+                    except UnavailableError:
+                        if left == 0:
+                            raise
+                    await asyncio.sleep(self._repeat_s * random.uniform(0.5, 1.0))
+        except TimeoutError as exc:
+            raise TimedOutError(f"{method}: not done within {limit:g} s") from exc
+        raise AssertionError("a try returns or raises")
+
+    async def _in_turn(
+        self, method: str, call: Call, room: StreamRoom | None, arguments: dict[str, object]
+    ) -> AsyncSlackResponse:
         """Makes a call in its turn; one that Slack refused for being too fast was not made."""
-        patience_left = 1 if method in BEST_EFFORT else RATE_LIMIT_TRIES
+        now = asyncio.get_running_loop().time
+        patient_until = now() + patience_s(method)
+        tries_left = 1 if method in BEST_EFFORT else RATE_LIMIT_TRIES
         while True:
-            await self._budget.take(method, str(arguments.get("channel", "")))
+            await self._budget.take(
+                method,
+                str(arguments.get("channel", "")),
+                room=room,
+                patience=max(0.0, patient_until - now()),
+            )
             try:
                 with slack_errors(method):
                     return await call(**arguments)
             except OverloadedError as exc:
-                self._budget.pause(method, exc.retry_after or 1.0)
-                patience_left -= 1
-                if patience_left == 0:
+                self._budget.pause(method, 1.0 if exc.retry_after is None else exc.retry_after)
+                tries_left -= 1
+                if tries_left == 0:
                     raise
 
 
@@ -328,7 +404,7 @@ def make_client(
     session: aiohttp.ClientSession | None = None,
     timeout_s: int = 30,
 ) -> AsyncWebClient:
-    """Returns a client for calls that may be repeated."""
+    """Returns a client for the calls that Bolt makes by itself; see `SlackApi` for ours."""
     return AsyncWebClient(
         token=token,
         base_url=base_url,

@@ -27,11 +27,11 @@ from feedback.store.unit_of_work import Store
 
 _log = logging.getLogger(__name__)
 
-TellPrivately = Callable[[str, str], Awaitable[None]]
-"""Sends `(user, text)` as a direct message."""
-
 Remark = Callable[[Question, str], Awaitable[None]]
 """Shows a text to the asker alone, where the question stands; never fails."""
+
+DIRECT_MESSAGE = "direct_message"
+"""Outbox kind: say something to one person alone, `{team, user, text}`."""
 
 STOPPED_TEXT = "Okay, I stopped."
 ALREADY_TEXT = "That message has its answer already, in its thread."
@@ -45,6 +45,7 @@ class AskingParts:
     """What answering in Slack is made of.
 
     Attributes:
+        effects_owed: Called when an effect was written to the outbox.
         lease_s: Seconds that a question stays ours while its answer is posted.
     """
 
@@ -57,8 +58,8 @@ class AskingParts:
     manners: ChannelManners
     handoffs: HandoffDesk
     bot: Identity
-    tell: TellPrivately
     remark: Remark
+    effects_owed: Callable[[], None]
     lease_s: float
 
 
@@ -210,7 +211,8 @@ class Asking:
         def stopped() -> None:
             self._parts.interruptions.end(pending.id, Why.STOPPED)
 
-        return self._poster.live(question, manner, Hooks(started=started, stopped=stopped))
+        hooks = Hooks(started=started, stopped=stopped)
+        return self._poster.live(question, pending, manner, hooks)
 
     async def _generated(self, turn: _Turn) -> Answered:
         if (turn.prepared.thread.stopped_ts or "") > turn.pending.question_ts:
@@ -292,14 +294,19 @@ class Asking:
         """Tells the asker in private that the thread takes no answer."""
         interaction = answered.interaction
         _log.error("the answer %s cannot be posted: %s", interaction.id, exc)
+        text = (
+            f"I have an answer for you but cannot post it in <#{interaction.channel}>. "
+            "Please ask me here, or invite me to the channel."
+        )
         async with self._store.begin() as tx:
             await tx.conversations.mark_undelivered(interaction.id, exc.code, self._clock.now())
+            await tx.outbox.add(
+                f"{DIRECT_MESSAGE}:{interaction.id}",
+                DIRECT_MESSAGE,
+                {"team": question.team, "user": question.by, "text": text},
+            )
             closed = await tx.inbox.complete(row)
-        await self._parts.tell(
-            question.by,
-            f"I have an answer for you but cannot post it in <#{interaction.channel}>. "
-            "Please ask me here, or invite me to the channel.",
-        )
+        self._parts.effects_owed()
         return closed
 
     async def _stored(self, interaction: Interaction) -> Answered:

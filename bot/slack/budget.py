@@ -67,32 +67,77 @@ PATIENCE_S = 45.0
 """Longest wait of a worker for its turn; then the row goes back and others get the worker."""
 _TRIGGER_PATIENCE_S = 1.5
 _BEST_EFFORT_PATIENCE_S = 0.2
-_STREAM_ROOM = {"chat.startStream": 1, "chat.appendStream": 4, "chat.stopStream": 1}
+
+LIMIT_S = 60.0
+"""Longest that a call takes in all: its turns, its tries, and Slack's time for them."""
+_TRIGGER_LIMIT_S = 3.0
+_BEST_EFFORT_LIMIT_S = 10.0
+
+_STREAM_COSTS = {"chat.startStream": 1, "chat.appendStream": 4, "chat.stopStream": 1}
 """What an answer of full length costs when it is streamed."""
+_STREAM_LIFE_S = 300.0
+"""No stream lives longer; what is set aside for it is free again then."""
+_LONGEST_S = 60.0
+"""Seconds in which every window has room again."""
 
 
 @dataclass(kw_only=True)
 class _Window:
-    """At most `calls` in any `seconds`. Reserved times are sorted and may lie ahead."""
+    """At most `calls` in any `seconds`. Reserved times are sorted and may lie ahead.
+
+    Attributes:
+        held: Calls set aside for streams, to be made at any time; nobody else gets those.
+    """
 
     calls: int
     seconds: float
     times: list[float] = field(default_factory=list)
+    held: int = 0
 
     def earliest(self, now: float, more: int = 1) -> float:
         """Returns when `more` further calls could all be made."""
-        if more > self.calls:
+        calls = self.calls - self.held
+        if more > calls:
             return math.inf
         while self.times and self.times[0] <= now - self.seconds:
             del self.times[0]
         # With the n-th last call a window away, a further one cannot make any window too full.
-        over = len(self.times) + more - self.calls
+        over = len(self.times) + more - calls
         return now if over <= 0 else max(now, self.times[over - 1] + self.seconds)
 
     def give_back(self, at: float) -> None:
         """Frees a reserved time that was not used; one that is over may be forgotten already."""
         with suppress(ValueError):
             self.times.remove(at)
+
+
+@dataclass(kw_only=True)
+class StreamRoom:
+    """The calls that one streamed answer needs, set aside: they wait for nobody.
+
+    Attributes:
+        until: Time at which what is left of it is free for all.
+    """
+
+    windows: Mapping[str, _Window]
+    left: dict[str, int]
+    until: float
+
+    def holds(self, method: str) -> bool:
+        """Whether a call of a method is set aside."""
+        return self.left.get(method, 0) > 0
+
+    def spend(self, method: str, at: float) -> None:
+        """Makes a call that was set aside."""
+        self.left[method] -= 1
+        self.windows[method].held -= 1
+        insort(self.windows[method].times, at)
+
+    def give_back(self) -> None:
+        """Frees what was not needed; may be repeated."""
+        for method, calls in self.left.items():
+            self.windows[method].held -= calls
+        self.left.clear()
 
 
 class Budget:
@@ -117,27 +162,47 @@ class Budget:
         self._sleep = sleep
         self._windows: dict[tuple[str, str], _Window] = {}
         self._paused_until: dict[str, float] = defaultdict(float)
+        self._rooms: list[StreamRoom] = []
 
-    async def take(self, method: str, channel: str = "") -> None:
+    async def take(
+        self,
+        method: str,
+        channel: str = "",
+        *,
+        room: StreamRoom | None = None,
+        patience: float | None = None,
+    ) -> None:
         """Waits until a call is in budget, and counts it; first come, first served.
+
+        Args:
+            method: Of the Web API.
+            channel: Where it acts, for limits per channel.
+            room: The call may have been set aside there; then it waits for a pause at most.
+            patience: Seconds it may wait; those of `patience_s` when None.
 
         Raises:
             OverloadedError: When its turn is too far away, with the seconds until then.
         """
         began = now = self._clock()
-        windows = self._of(method, channel)
+        patience = patience_s(method) if patience is None else patience
+        self._free_old_rooms(now)
+        aside = room if room is not None and room.holds(method) else None
+        windows = [] if aside else self._of(method, channel)
         while True:
             at = max([now, self._paused_until[method], *(w.earliest(now) for w in windows)])
-            if at - began > patience_s(method):
+            if at - began > patience:
+                wait_s = min(at - now, max(_LONGEST_S, self._paused_until[method] - now))
                 raise OverloadedError(
-                    f"{method} is over our share of Slack's tier for {at - now:.1f} s",
-                    retry_after=at - now,
+                    f"{method} is over our share of Slack's tier for {wait_s:.1f} s",
+                    retry_after=wait_s,
                 )
             for window in windows:
                 insort(window.times, at)
             if at > now:
                 await self._sleep(at - now)
             if self._paused_until[method] <= at:
+                if aside is not None and aside.holds(method):
+                    aside.spend(method, at)
                 return
             # Slack refused somebody else meanwhile: the turn is void, and a new one is taken, so
             # that all who waited do not call at once when the pause ends.
@@ -150,14 +215,32 @@ class Budget:
         until = self._clock() + seconds
         self._paused_until[method] = max(self._paused_until[method], until)
 
-    def room_to_stream(self) -> bool:
-        """Whether a whole streamed answer can be shown without waiting."""
+    def stream_room(self) -> StreamRoom | None:
+        """Sets aside what a whole streamed answer needs; None when it would have to wait."""
         now = self._clock()
-        return all(
-            self._paused_until[method] <= now
-            and all(w.earliest(now, calls) <= now for w in self._of(method, ""))
-            for method, calls in _STREAM_ROOM.items()
+        self._free_old_rooms(now)
+        windows = {method: self._of(method, "") for method in _STREAM_COSTS}
+        for method, calls in _STREAM_COSTS.items():
+            late = any(window.earliest(now, calls) > now for window in windows[method])
+            if late or self._paused_until[method] > now:
+                return None
+        held = {method: window for method, found in windows.items() for window in found}
+        for method, window in held.items():
+            window.held += _STREAM_COSTS[method]
+        room = StreamRoom(
+            windows=held,
+            left={method: _STREAM_COSTS[method] for method in held},
+            until=now + _STREAM_LIFE_S,
         )
+        self._rooms.append(room)
+        return room
+
+    def _free_old_rooms(self, now: float) -> None:
+        """Frees what was set aside for streams that are over, whoever died with them."""
+        for room in self._rooms:
+            if room.until <= now:
+                room.give_back()
+        self._rooms = [room for room in self._rooms if room.left]
 
     def _of(self, method: str, channel: str) -> list[_Window]:
         if self._share == 0 or method not in TIER_PER_MINUTE:
@@ -182,3 +265,10 @@ def patience_s(method: str) -> float:
     if method in BEST_EFFORT:
         return _BEST_EFFORT_PATIENCE_S
     return _TRIGGER_PATIENCE_S if method in TRIGGERED else PATIENCE_S
+
+
+def limit_s(method: str) -> float:
+    """Returns how long a call of a method may take in all, in seconds."""
+    if method in BEST_EFFORT:
+        return _BEST_EFFORT_LIMIT_S
+    return _TRIGGER_LIMIT_S if method in TRIGGERED else LIMIT_S

@@ -63,17 +63,13 @@ class Conversation:
 
 
 class PrivateWords:
-    """Says something to one person alone."""
+    """Implements Remark."""
 
     def __init__(self, api: SlackApi) -> None:
         self._api = api
 
-    async def tell(self, user: str, text: str) -> None:
-        """Sends a direct message."""
-        await self._api.post(await self._api.open_dm(user), text)
-
-    async def remark(self, question: Question, text: str) -> None:
-        """Shows a text where the question stands; never fails."""
+    async def __call__(self, question: Question, text: str) -> None:
+        """Shows a text to the asker alone, where the question stands; never fails."""
         place = {"thread_ts": question.thread_ts}
         try:
             await self._api.whisper(question.channel, question.by, text, **place)
@@ -106,20 +102,19 @@ def make_conversation(
     """
     interruptions = Interruptions(store)
     status = StatusBoard(api)
-    privately = PrivateWords(api)
     asking = Asking(
         AskingParts(
             store=store,
             clock=clock,
             answering=answering,
-            poster=Poster(api),
+            poster=Poster(api, bot),
             status=status,
             interruptions=interruptions,
             manners=manners,
             handoffs=handoffs,
             bot=bot,
-            tell=privately.tell,
-            remark=privately.remark,
+            remark=PrivateWords(api),
+            effects_owed=handoffs.wake,
             lease_s=lease_s,
         )
     )

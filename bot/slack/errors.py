@@ -143,22 +143,32 @@ def slack_errors(method: str) -> Iterator[None]:
         raise TimedOutError(f"{method}: Slack did not answer in time") from exc
     except (aiohttp.ClientError, OSError, SlackClientError) as exc:
         raise UnavailableError(f"{method}: Slack cannot be reached ({exc})") from exc
+    except AttributeError as exc:
+        # How slack_sdk fails on an answer that is no JSON object, though its status is 200.
+        raise UnavailableError(f"{method}: Slack answered something unreadable") from exc
 
 
 def _mapped(method: str, exc: SlackApiError) -> Exception:
     response = exc.response
+    if isinstance(response, aiohttp.ClientResponse):
+        return UnavailableError(f"{method}: Slack answered broken JSON ({response.status})")
     # A 5xx with an HTML body leaves a string where the JSON should be.
     data = response.data if isinstance(response.data, dict) else {}
     code = str(data.get("error") or "")
     status = int(response.status_code)
     outcome = outcome_of(method, code)
     if status == 429 or outcome is Outcome.SLOW_DOWN:
-        after = response.headers.get("Retry-After") or response.headers.get("retry-after")
         return OverloadedError(
-            f"{method}: Slack asked us to slow down", retry_after=float(after) if after else None
+            f"{method}: Slack asked us to slow down", retry_after=_retry_after(response.headers)
         )
     if status >= 500 or outcome is Outcome.TRY_AGAIN or not code:
         return UnavailableError(f"{method}: Slack failed ({code or status})")
     if outcome is Outcome.INSTALLATION_LOST:
         return TokenRefusedError(method, code)
     return SlackRefusedError(method, code)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Returns the seconds Slack names; None when it names none, or something else than seconds."""
+    named = next((value for key, value in headers.items() if key.lower() == "retry-after"), "")
+    return float(named) if named.isascii() and named.isdigit() else None

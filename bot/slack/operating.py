@@ -131,7 +131,7 @@ class OperatorCommands:
         self, delivered: Delivered, text: str, blocks: list[dict[str, Any]], *, replace: bool
     ) -> None:
         url = str(delivered.body.get("response_url") or "")
-        session = self._api.client.session
+        session = self._api.session
         if url:
             try:
                 await respond(url, text, blocks=blocks, replace=replace, session=session)

@@ -17,10 +17,11 @@ from bot.interrupting import InterruptedAnswerError, Why
 from bot.slack.api import SlackApi
 from bot.slack.errors import Outcome, SlackRefusedError
 from bot.slack.manner import Manner
-from bot.slack.payloads import Question
+from bot.slack.payloads import Identity, Question
 from bot.slack.streaming import Ending, Hooks, LiveAnswer, Pace, Place
 from bot.slack.views.answers import answer_blocks, tail_blocks
 from bot.slack.views.blocks import Block, escape
+from bot.slack.views.progress import streams
 from bot.slack.views.splitting import answer_parts
 from feedback.domain.interaction import Interaction
 from feedback.errors import UnderstudyError
@@ -73,18 +74,23 @@ class _Part:
 class Poster:
     """Posts answers; every post carries the answer's opaque id, so that a successor finds it."""
 
-    def __init__(self, api: SlackApi, *, pace: Pace | None = None) -> None:
+    def __init__(self, api: SlackApi, bot: Identity, *, pace: Pace | None = None) -> None:
         self._api = api
+        self._bot = bot
         self._pace = pace or Pace()
         self._can_stream = True
 
-    def live(self, question: Question, manner: Manner, hooks: Hooks) -> LiveAnswer | None:
+    def live(
+        self, question: Question, pending: Interaction, manner: Manner, hooks: Hooks
+    ) -> LiveAnswer | None:
         """Returns a stream for the answer, None where people get it in one piece."""
         if not self._can_stream or not manner.streaming:
             return None
         place = Place(
+            answer=pending.id,
             channel=question.channel,
             thread_ts=question.thread_ts,
+            after_ts=question.ts,
             recipient=f"{question.team}:{question.by}",
         )
         hooks = Hooks(
@@ -117,7 +123,7 @@ class Poster:
         parts = _parts(answered, manner)
         known = live.ts if live else interaction.answer_ts
         posted: dict[int, str] = {}
-        if reconcile:
+        if reconcile or (live is not None and live.unsure):
             posted, begun = await self._found(interaction)
             known = known or begun
         if known is not None and 0 not in posted:
@@ -214,12 +220,11 @@ class Poster:
     async def _found(self, interaction: Interaction) -> tuple[dict[int, str], str | None]:
         """Returns the parts that stand in the thread, and a stream that nobody finished.
 
-        Whoever died between beginning a stream and recording it left a message without our mark.
+        Whoever died between beginning a stream and recording it left a message without metadata.
         """
         root = interaction.thread_key.rpartition(":")[2]
-        messages = await self._api.replies(
-            interaction.channel, root, oldest=interaction.question_ts
-        )
+        replies = await self._api.replies(interaction.channel, root, oldest=interaction.question_ts)
+        messages = [message for message in replies if message.get("user") == self._bot.user_id]
         posted = {
             int(_payload(message).get("part", 0)): str(message["ts"])
             for message in messages
@@ -228,7 +233,7 @@ class Poster:
         begun = (
             str(message["ts"])
             for message in messages
-            if message.get("bot_id") and not _payload(message)
+            if not _payload(message) and streams(message, interaction.id)
         )
         return posted, next(begun, None)
 

@@ -13,8 +13,8 @@ from bot.drafts import Source
 from bot.slack.api import SlackApi
 from bot.slack.errors import Outcome, SlackRefusedError
 from bot.slack.views.blocks import ANSWER_CHARS, Block, escape
-from bot.slack.views.progress import searching, text_chunk, writing
-from feedback.errors import OverloadedError, UnderstudyError
+from bot.slack.views.progress import searching, streams, text_chunk, writing
+from feedback.errors import TimedOutError, UnavailableError, UnderstudyError
 
 _log = logging.getLogger(__name__)
 
@@ -60,12 +60,16 @@ class Place:
     """Where a streamed message goes.
 
     Attributes:
+        answer: Opaque id of the answer.
+        after_ts: The question's; the message comes later.
         thread_ts: Root of the thread.
         recipient: `team:user` of the asker, who alone sees live text in channels.
     """
 
+    answer: str
     channel: str
     thread_ts: str
+    after_ts: str
     recipient: str
 
 
@@ -108,6 +112,8 @@ class LiveAnswer:
         self._last = 0.0
         self._born = 0.0
         self.ts: str | None = None
+        self.unsure = False
+        """The stream may have begun although Slack did not say so."""
         self.ending: Ending | None = None
 
     async def __aenter__(self) -> Self:
@@ -165,9 +171,10 @@ class LiveAnswer:
         if rest is None:
             await self.end()
             return Ending.REPLACE if not self._stopped else Ending.STOPPED
-        chunks = [writing("complete"), *([text_chunk(escape(rest))] if rest else [])]
+        answer = self._place.answer
+        chunks = [writing(answer, "complete"), *([text_chunk(escape(rest))] if rest else [])]
         if not self._told and self._sources is not None:
-            chunks.insert(0, searching("complete", self._sources))
+            chunks.insert(0, searching(answer, "complete", self._sources))
         try:
             await self._api.stop_stream(
                 self._place.channel,
@@ -254,22 +261,34 @@ class LiveAnswer:
             self._shown += text
 
     async def _start(self, chunks: list[dict[str, Any]]) -> None:
-        if not self._api.room_to_stream():
-            raise OverloadedError("the budget has no room for a streamed answer")
         place = self._place
-        self.ts = await self._api.start_stream(
-            place.channel, place.thread_ts, place.recipient, chunks=chunks
-        )
+        try:
+            self.ts = await self._api.start_stream(
+                place.channel, place.thread_ts, place.recipient, chunks=chunks
+            )
+        except (UnavailableError, TimedOutError):
+            # Perhaps only Slack's answer was lost, and the message stands half-open.
+            self.unsure = True
+            self.ts = await self._begun()
+            if self.ts is None:
+                raise
+            self.unsure = False
         self._born = _now()
         await self._hooks.started(self.ts)
+
+    async def _begun(self) -> str | None:
+        place = self._place
+        messages = await self._api.replies(place.channel, place.thread_ts, oldest=place.after_ts)
+        return next((str(m["ts"]) for m in messages if streams(m, place.answer)), None)
 
     def _tasks(self) -> list[dict[str, Any]]:
         if self._told:
             return []
         self._told = True
+        answer = self._place.answer
         if self._sources is None:
-            return [searching("in_progress")]
-        return [searching("complete", self._sources), writing("in_progress")]
+            return [searching(answer, "in_progress")]
+        return [searching(answer, "complete", self._sources), writing(answer, "in_progress")]
 
     def _failed(self, exc: UnderstudyError) -> None:
         self._broken = True

@@ -117,26 +117,29 @@ def _client(request: web.Request) -> Json:
     return {"client_id": login.login, "client_secret": login.password}
 
 
-def _answer(body: Json) -> web.Response:
-    return web.json_response(body)
+def _answer(body: Json, headers: dict[str, str] | None = None) -> web.Response:
+    return web.json_response(body, headers=headers)
 
 
-def _ratelimited(retry_after: int) -> web.Response:
+def _ratelimited(retry_after: int | str) -> web.Response:
     headers = {"Retry-After": str(retry_after)}
     return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=headers)
 
 
 def _faulty(request: web.Request, fault: Fault) -> web.StreamResponse:
     if fault.kind == "ratelimited":
-        return _ratelimited(fault.retry_after)
+        return _ratelimited(1 if fault.retry_after is None else fault.retry_after)
     if fault.kind == "server_error":
         return web.Response(text="upstream connect error", status=fault.status)
     if fault.kind == "html":
         page = "<!DOCTYPE html><html><body><h1>Server Error</h1></body></html>"
         return web.Response(text=page, status=fault.status, content_type="text/html")
+    if fault.kind == "broken_json":
+        return web.Response(text='{"ok": tr', status=fault.status, content_type="application/json")
     if fault.kind == "cut":
         return _cut(request)
-    return _answer({"ok": False, "error": fault.code})
+    after = None if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+    return _answer({"ok": False, "error": fault.code}, after)
 
 
 def _cut(request: web.Request) -> web.StreamResponse:

@@ -1,6 +1,10 @@
-"""Pieces of a streamed message: its text, and the steps that readers watch."""
+"""Pieces of a streamed message: its text, and the steps that readers watch.
 
-from collections.abc import Sequence
+The steps' ids name the answer. A message carries metadata only once its stream has ended, so this
+is how one that was begun and never recorded is known as ours.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from bot.drafts import Source
@@ -15,11 +19,11 @@ def text_chunk(text: str) -> Chunk:
     return {"type": "markdown_text", "text": text}
 
 
-def searching(status: TaskStatus, sources: Sequence[Source] = ()) -> Chunk:
-    """Returns the step that looks passages up, with what it found."""
+def searching(answer: str, status: TaskStatus, sources: Sequence[Source] = ()) -> Chunk:
+    """Returns the step that looks passages up for an answer, with what it found."""
     task: Chunk = {
         "type": "task_update",
-        "id": "search",
+        "id": f"search:{answer}",
         "title": "Searching the documents",
         "status": status,
     }
@@ -35,6 +39,19 @@ def searching(status: TaskStatus, sources: Sequence[Source] = ()) -> Chunk:
     return task | ({"sources": links} if links else {})
 
 
-def writing(status: TaskStatus) -> Chunk:
-    """Returns the step that writes the answer."""
-    return {"type": "task_update", "id": "write", "title": "Writing the answer", "status": status}
+def writing(answer: str, status: TaskStatus) -> Chunk:
+    """Returns the step that writes an answer."""
+    return {
+        "type": "task_update",
+        "id": f"write:{answer}",
+        "title": "Writing the answer",
+        "status": status,
+    }
+
+
+def streams(message: Mapping[str, Any], answer: str) -> bool:
+    """Whether a message is the stream of an answer, by the ids of its steps."""
+    blocks = [block for block in message.get("blocks") or () if isinstance(block, Mapping)]
+    tasks = [*blocks, *(task for block in blocks for task in block.get("tasks") or ())]
+    ours = {f"search:{answer}", f"write:{answer}"}
+    return any(isinstance(task, Mapping) and task.get("task_id") in ours for task in tasks)

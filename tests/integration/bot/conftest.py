@@ -182,6 +182,7 @@ def settings(sandbox: RunningSandbox) -> Settings:
             # The sandbox of these tests enforces no tiers.
             "UNDERSTUDY_SLACK__RATE_SHARE": "0",
             "UNDERSTUDY_BOT__MAX_ATTEMPTS": "2",
+            "UNDERSTUDY_BOT__RETRY_S": "0.05",
             "UNDERSTUDY_MODEL__MAX_TOKENS": "1000",
         }
     )

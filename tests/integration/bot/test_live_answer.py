@@ -37,7 +37,13 @@ class Stage:
         async def started(ts: str) -> None:
             self.started.append(ts)
 
-        place = Place(channel=self.channel, thread_ts=self.root, recipient=f"T0SANDBOX1:{AMIRA}")
+        place = Place(
+            answer="i-1",
+            channel=self.channel,
+            thread_ts=self.root,
+            after_ts=self.root,
+            recipient=f"T0SANDBOX1:{AMIRA}",
+        )
         hooks = Hooks(started=started, stopped=lambda: self.stopped.append(True))
         return LiveAnswer(self.api, place, hooks, pace)
 

@@ -5,13 +5,16 @@ from collections.abc import Sequence
 
 import pytest
 from slack_bolt.request.async_request import AsyncBoltRequest
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.in_flight import InFlight
+from bot.notices import Notices
 from bot.sandbox.client import SandboxClient
 from bot.sandbox.server import RunningSandbox
 from bot.slack.asking import Asking
 from bot.slack.inbox_gate import InboxGate
 from bot.slack.storing import to_delivery
+from bot.slack.views.progress import searching
 from feedback.clock import SystemClock
 from feedback.domain.interaction import InteractionState, Rating
 from feedback.errors import UnavailableError, UnderstudyError
@@ -28,7 +31,9 @@ from tests.integration.bot.conftest import (
     Library,
     MakeBot,
     Workplace,
+    settle,
 )
+from tests.integration.bot.gated import GatedGenerator
 from tests.waiting import until
 
 
@@ -243,3 +248,92 @@ async def test_a_stream_that_nobody_recorded_is_finished_by_the_successor(
     assert [answer.ts] == deaths
     assert answer.text.strip() == long.strip()
     assert not answer.streaming
+
+
+LONG = "Open Settings, then Export, and choose CSV. " * 12
+
+
+@pytest.mark.parametrize("found_at", ["once", "the end"])
+async def test_a_stream_whose_beginning_slack_did_not_confirm_is_gone_on_with(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, found_at: str
+) -> None:
+    """The message stands half-open in the thread; nobody is left looking at it."""
+    monkeypatch.setattr(workplace.model, "_script", lambda *_: LONG)
+    people = workplace.people
+    await people.fault(method="chat.startStream", kind="lost_answer")
+    if found_at == "the end":
+        await people.fault(method="conversations.replies", kind="cut", times=2)
+    channel = await people.open_dm(user=AMIRA)
+    message = await people.post(user=AMIRA, channel=channel, text="how to export?")
+    await workplace.settle()
+    (answer,) = await workplace.answers(message.ts, channel)
+    assert (answer.text.strip(), answer.streaming) == (LONG.strip(), False)
+    assert (await workplace.interaction(answer)).state is InteractionState.POSTED
+    assert workplace.sandbox.sandbox.faults.calls["chat.startStream"] == 1
+    assert len(workplace.model.calls) == 1
+
+
+async def test_only_the_answers_own_stream_is_taken_for_its_beginning(
+    sandbox: RunningSandbox, store: Store, make_bot: MakeBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaths: list[str] = []
+    record = SqlConversations.mark_streaming
+
+    async def die_once(self: SqlConversations, interaction_id: str, answer_ts: str) -> None:
+        if not deaths:
+            deaths.append(answer_ts)
+            raise RuntimeError("killed before the stream was recorded")
+        await record(self, interaction_id, answer_ts)
+
+    monkeypatch.setattr(SqlConversations, "mark_streaming", die_once)
+    model = GatedGenerator(after=LONG)
+    bot = AsyncWebClient(token=sandbox.workspace.bot_token, base_url=sandbox.api_url)
+    async with make_bot(model, Library()), SandboxClient(sandbox.url) as people:
+        channel = await people.open_dm(user=AMIRA)
+        asked = await people.post(user=AMIRA, channel=channel, text="how to export?")
+        await model.reached.wait()
+        # Something of ours without a mark, and the half-open stream of another answer.
+        await bot.chat_postMessage(channel=channel, thread_ts=asked.ts, text="Maintenance at 5.")
+        await bot.chat_startStream(
+            channel=channel, thread_ts=asked.ts, chunks=[searching("another", "in_progress")]
+        )
+        model.gate.set()
+        await settle(people, store)
+        thread = await people.messages(channel=channel, thread_ts=asked.ts)
+    plain, other, answer = [message for message in thread if message.is_app]
+    assert (plain.text, other.streaming) == ("Maintenance at 5.", True)
+    assert [answer.ts] == deaths
+    assert (answer.text.strip(), answer.streaming) == (LONG.strip(), False)
+
+
+async def test_a_kill_after_the_refusal_does_not_lose_the_word_to_the_asker(
+    sandbox: RunningSandbox, store: Store, make_bot: MakeBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is owed is committed with the refusal; whoever comes next says it, once."""
+    async with SandboxClient(sandbox.url) as people:
+        with monkeypatch.context() as killed:
+            killed.setattr(Notices, "perform", killed_before)
+            async with make_bot(FakeTextGenerator([ANSWER]), Library()):
+                await people.fault(
+                    method="chat.postMessage", kind="error", code="is_archived", channel=SUPPORT
+                )
+                await people.post(user=AMIRA, channel=SUPPORT, text=f"<@{BOT}> export?")
+                await settle(people, store)
+        private = await people.open_dm(user=AMIRA)
+        assert await people.messages(channel=private) == []
+        # The first word arrives, but nobody hears that it did.
+        await people.fault(method="chat.postMessage", kind="lost_answer", channel=private)
+        async with make_bot(FakeTextGenerator([ANSWER]), Library()):
+            await until(lambda: nothing_owed(store))
+        (word,) = await people.messages(channel=private)
+    assert "cannot post it" in word.text
+
+
+async def killed_before(_: Notices) -> int:
+    return 0
+
+
+async def nothing_owed(store: Store) -> bool:
+    async with store.begin() as tx:
+        owed = await tx.connection.exec_driver_sql("select done_at, error from outbox")
+        return [(row.done_at is not None, row.error) for row in owed] == [(True, None)]

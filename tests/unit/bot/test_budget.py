@@ -178,22 +178,86 @@ def test_no_share_asks_no_questions() -> None:
     hands = Hands()
     budget = budget_of(hands, 0.0)
     assert {made_at(hands, budget, "chat.startStream") for _ in range(500)} == {hands.now}
-    assert budget.room_to_stream()
+    assert budget.stream_room() is not None
+
+
+def streams(hands: Hands, budget: Budget) -> bool:
+    """Whether a stream could begin; nothing stays set aside."""
+    room = budget.stream_room()
+    if room is not None:
+        room.give_back()
+    return room is not None
 
 
 def test_a_stream_needs_room_for_all_of_it() -> None:
     hands = Hands()
     budget = budget_of(hands)
     for _ in range(TIER_PER_MINUTE["chat.stopStream"]):
-        assert budget.room_to_stream()
+        assert streams(hands, budget)
         made_at(hands, budget, "chat.stopStream")
-    assert not budget.room_to_stream()
+    assert not streams(hands, budget)
     hands.now += 60.0
-    assert budget.room_to_stream()
+    assert streams(hands, budget)
     for _ in range(TIER_PER_MINUTE["chat.appendStream"] - 3):
         made_at(hands, budget, "chat.appendStream")
-    assert not budget.room_to_stream()
-    assert not budget_of(hands, 0.01).room_to_stream(), "four appends never fit one a minute"
+    assert not streams(hands, budget)
+    assert not streams(hands, budget_of(hands, 0.01)), "four appends never fit one a minute"
+
+
+def test_those_who_ask_at_once_get_no_more_streams_than_there_is_room_for() -> None:
+    hands = Hands()
+    budget = budget_of(hands)
+    rooms = [budget.stream_room() for _ in range(100)]
+    begun = [room for room in rooms if room is not None]
+    assert len(begun) == TIER_PER_MINUTE["chat.stopStream"]
+    for room in begun:
+        for method, calls in (("chat.startStream", 1), ("chat.appendStream", 4)):
+            for _ in range(calls):
+                asyncio.run(budget.take(method, room=room))
+    hands.now += 50.0
+    for room in begun:
+        asyncio.run(budget.take("chat.stopStream", room=room))
+    assert hands.waits == [], "what was set aside waits for nobody"
+    hands.now += 20.0
+    assert not streams(hands, budget), "the stops were twenty seconds ago"
+    hands.now += 40.0
+    assert streams(hands, budget)
+
+
+def test_nobody_else_gets_what_is_set_aside_and_what_was_not_needed_is_free() -> None:
+    hands = Hands()
+    budget = budget_of(hands)
+    begun = [budget.stream_room() for _ in range(TIER_PER_MINUTE["chat.stopStream"])]
+    with pytest.raises(OverloadedError) as refused:
+        asyncio.run(budget.take("chat.stopStream"))
+    assert refused.value.retry_after is not None
+    assert refused.value.retry_after <= 60.0
+    for room in begun:
+        assert room is not None
+        room.give_back()
+        room.give_back()
+    asyncio.run(budget.take("chat.stopStream"))
+    assert hands.waits == []
+
+
+def test_what_a_dead_stream_had_set_aside_is_free_after_five_minutes() -> None:
+    hands = Hands()
+    budget = budget_of(hands)
+    while budget.stream_room() is not None:
+        pass
+    hands.now += 299.0
+    assert not streams(hands, budget)
+    hands.now += 1.0
+    assert streams(hands, budget)
+
+
+def test_a_call_that_was_set_aside_still_waits_for_a_pause() -> None:
+    hands = Hands()
+    budget = budget_of(hands)
+    room = budget.stream_room()
+    budget.pause("chat.appendStream", 7.0)
+    asyncio.run(budget.take("chat.appendStream", room=room))
+    assert hands.waits == [7.0]
 
 
 @pytest.mark.skipif(not TIERS.exists(), reason="the list of tiers is not at hand")

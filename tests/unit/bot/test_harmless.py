@@ -57,7 +57,7 @@ def test_links_lead_only_where_documents_say(sources: list[Source]) -> None:
 
 @given(sources=SOURCES)
 def test_steps_call_nobody(sources: list[Source]) -> None:
-    assert not calls(searching("complete", sources))
+    assert not calls(searching("i-1", "complete", sources))
 
 
 @given(text=ODD)
