@@ -16,7 +16,7 @@ from bot.slack.payloads import Question, moment_of, plain_text
 from feedback.clock import Clock
 from feedback.domain.channel import ChannelSettings
 from feedback.domain.handoff import wants_person
-from feedback.domain.interaction import Arm, Interaction, InteractionState, Retrieved
+from feedback.domain.interaction import Interaction, InteractionState, Retrieved
 from feedback.domain.knowledge import SearchResult
 from feedback.domain.rollout import AdapterRef
 from feedback.domain.text import normalise
@@ -50,8 +50,8 @@ class Knowledge(Protocol):
 class Generators(Protocol):
     """Text generators by their server."""
 
-    def at(self, url: str, served: frozenset[str]) -> TextGenerator:
-        """Returns the (cached) generator of a server that serves these adapters."""
+    def at(self, url: str, served: frozenset[str], base_name: str) -> TextGenerator:
+        """Returns the (cached) generator of a server that serves these adapters and this base."""
         ...
 
 
@@ -153,8 +153,12 @@ class Answering:
             settings = await tx.channels.get(question.team, question.channel)
             if not settings.answering:
                 raise ChannelSilentError(f"the bot is switched off in {question.channel}")
-            thread = await tx.conversations.open_thread(_thread_of(question))
-            redacted = self._redactor.redact(text, thread.placeholders, team=question.team)
+            first = self._redactor.redact(text, {}, team=question.team)
+            wanted = _thread_of(question, first.placeholders)
+            thread = await tx.conversations.open_thread(wanted)
+            redacted = first
+            if thread != wanted:
+                redacted = self._redactor.redact(text, thread.placeholders, team=question.team)
             if redacted.placeholders != thread.placeholders:
                 await tx.conversations.save_placeholders(thread.key, redacted.placeholders)
             interaction = await tx.conversations.create_pending(
@@ -290,10 +294,10 @@ class Answering:
         try:
             generation = await self._one(turn, turn.adapter, messages, draft, audience)
         except UnderstudyError as exc:
-            challenged = turn.arm is Arm.CHALLENGER and turn.adapter != turn.fallback
-            if not challenged:
+            covered = turn.arm is not None and turn.adapter != turn.fallback
+            if not covered:
                 raise
-            _log.warning("the challenger failed, the champion answers: %s", exc)
+            _log.warning("the model of an arm failed, the other one answers: %s", exc)
             error = type(exc).__name__
         else:
             return generation, turn.adapter, turn.error
@@ -311,7 +315,7 @@ class Answering:
         draft: Draft,
         audience: Audience | None,
     ) -> Generation:
-        generator = self._generators.at(turn.url, turn.served)
+        generator = self._generators.at(turn.url, turn.served, turn.base_name)
         name = adapter.id if adapter else None
         options = self._settings.options
         if audience is None:
@@ -368,8 +372,7 @@ def _nonempty(generation: Generation) -> Generation:
     return generation
 
 
-def _thread_of(question: Question) -> Thread:
-    nothing: Mapping[str, Any] = {}
+def _thread_of(question: Question, placeholders: Mapping[str, Any]) -> Thread:
     return Thread(
         key=question.thread_key,
         team=question.team,
@@ -377,7 +380,7 @@ def _thread_of(question: Question) -> Thread:
         thread_ts=question.thread_ts,
         started_by=question.user,
         started_at=moment_of(question.ts),
-        placeholders=nothing,
+        placeholders=placeholders,
     )
 
 

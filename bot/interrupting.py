@@ -103,7 +103,7 @@ class Interruptions:
         Raises:
             InterruptedAnswerError: It is not.
         """
-        async with self._store.begin() as tx:
+        async with self._store.single() as tx:
             standing = (await tx.turns.standings([interaction.id])).get(interaction.id)
         why = why_unwanted(interaction, standing)
         if why is not None:
@@ -125,7 +125,7 @@ class Interruptions:
             return
         # What begins during the query is not in it, and must not be taken for erased.
         looked_at = dict(self._running)
-        async with self._store.begin() as tx:
+        async with self._store.single() as tx:
             standings = await tx.turns.standings(list(looked_at))
         for name, entry in looked_at.items():
             entry.why = entry.why or why_unwanted(entry.interaction, standings.get(name))

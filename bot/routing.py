@@ -4,9 +4,16 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from feedback.brake import Brake
 from feedback.domain.assignment import assign, bucket
 from feedback.domain.interaction import Arm
-from feedback.domain.rollout import ActiveExperiment, AdapterRef, Assignment, Route
+from feedback.domain.rollout import (
+    TGI_BASE_NAME,
+    ActiveExperiment,
+    AdapterRef,
+    Assignment,
+    Route,
+)
 from feedback.errors import UnavailableError
 from feedback.store.conversations import Thread
 from feedback.store.unit_of_work import Store
@@ -24,11 +31,13 @@ class Turn:
         arm: The thread's arm; None outside an experiment. It stays even when the champion has to
             answer for the challenger.
         served: Adapters that were proven on that server.
+        base_name: What that server calls the base in requests.
         error: Why `adapter` is not the one that should answer.
     """
 
     url: str
     served: frozenset[str] = frozenset()
+    base_name: str = TGI_BASE_NAME
     base_model: str
     template_sha256: str
     adapter: AdapterRef | None
@@ -47,25 +56,31 @@ class TurnRouter:
         store: The deployment, the champion and the experiment live here.
         url: Overrides the deployed server's URL when it is not empty.
         base_model: Named when no deployment row names one.
+        brake: The one outside the database; every turn looks at it.
     """
 
-    def __init__(self, store: Store, *, url: str, base_model: str) -> None:
+    def __init__(
+        self, store: Store, *, url: str, base_model: str, brake: Brake | None = None
+    ) -> None:
         self._store = store
         self._url = url
         self._base_model = base_model
+        self._brake = brake or Brake()
         self._last: Route | None = None
 
     async def turn(self, thread: Thread, user: str, *, at: datetime) -> Turn:
         """Returns who answers the next turn of `thread`.
 
-        When the database fails here the champion of the last known route answers, unassigned.
+        When the database fails here the champion of the last known route answers, unassigned. The
+        brake outside the database holds with it and without it.
 
         Raises:
             UnavailableError: When no model server is deployed.
         """
         try:
-            async with self._store.begin() as tx:
-                route = await tx.routing.route()
+            # Assigning is idempotent, and reads what it wrote.
+            async with self._store.single() as tx:
+                route = self._braked(await tx.routing.route())
                 assignment = None
                 if route.experiment is not None and takes_part(thread, route.experiment):
                     assignment = await tx.routing.assign(
@@ -75,8 +90,9 @@ class TurnRouter:
             if self._last is None:
                 raise
             _log.warning("routing failed; the champion answers unassigned")
-            route, assignment = self._last, None
-        self._last = route
+            route, assignment = self._braked(self._last), None
+        else:
+            self._last = route
         url = self._url or route.url
         if url is None:
             raise UnavailableError(
@@ -84,10 +100,13 @@ class TurnRouter:
             )
         return choose(route, assignment, url=url, base_model=self._base_model)
 
+    def _braked(self, route: Route) -> Route:
+        return replace(route, frozen=route.frozen or self._brake.pulled)
+
 
 def takes_part(thread: Thread, experiment: ActiveExperiment) -> bool:
     """Whether a thread may join: those that began before the experiment stay out."""
-    return thread.started_at >= experiment.started_at
+    return thread.started_at >= experiment.joined_from
 
 
 def new_assignment(
@@ -104,7 +123,7 @@ def new_assignment(
     forced = None
     if route.frozen:
         arm, forced = Arm.CHAMPION, "frozen"
-    adapter = experiment.challenger if arm is Arm.CHALLENGER else route.champion
+    adapter = experiment.challenger if arm is Arm.CHALLENGER else experiment.champion
     return Assignment(
         experiment_id=experiment.id,
         thread_key=thread.key,
@@ -121,12 +140,12 @@ def new_assignment(
 
 def choose(route: Route, assignment: Assignment | None, *, url: str, base_model: str) -> Turn:
     """Returns the turn for a route and the thread's stored arm."""
-    champion, error = route.champion, None
-    if champion is not None and champion.id not in route.served:
-        champion, error = None, "AdapterNotServedError"
+    wanted = route.last_known_good if route.frozen else route.champion
+    champion, error = _served(route, wanted)
     turn = Turn(
         url=url,
         served=route.served,
+        base_name=route.base_name,
         base_model=route.base_model or base_model,
         template_sha256=route.template_sha256,
         adapter=champion,
@@ -135,12 +154,13 @@ def choose(route: Route, assignment: Assignment | None, *, url: str, base_model:
     experiment = route.experiment
     if assignment is None or experiment is None or assignment.forced_reason is not None:
         return turn
-    adapter, fallback = champion, None
-    if assignment.arm is Arm.CHALLENGER and not route.frozen:
-        if experiment.challenger.id in route.served:
-            adapter, fallback = experiment.challenger, champion
-        else:
-            error = "AdapterNotServedError"
+    adapter, fallback = champion, champion
+    if not route.frozen:
+        ours, cover = _arms(route, experiment, assignment.arm)
+        fallback, _ = _served(route, cover)
+        adapter, error = _served(route, ours)
+        if error is not None:
+            adapter = fallback
     return replace(
         turn,
         adapter=adapter,
@@ -151,3 +171,26 @@ def choose(route: Route, assignment: Assignment | None, *, url: str, base_model:
         salt=experiment.salt,
         error=error,
     )
+
+
+def _arms(
+    route: Route, experiment: ActiveExperiment, arm: Arm
+) -> tuple[AdapterRef | None, AdapterRef | None]:
+    """Returns what an arm is answered by, and who covers for it.
+
+    After a promotion the pointer names the challenger's arm: where somebody goes back by hand,
+    that holds from the next turn on.
+    """
+    if not experiment.holdback:
+        challenged = arm is Arm.CHALLENGER
+        return (experiment.challenger if challenged else route.champion), route.champion
+    if arm is Arm.CHALLENGER:
+        return route.champion, experiment.champion
+    return experiment.champion, route.champion
+
+
+def _served(route: Route, adapter: AdapterRef | None) -> tuple[AdapterRef | None, str | None]:
+    """Returns an adapter if it is proven to be served, else the base and what is wrong."""
+    if adapter is not None and adapter.id not in route.served:
+        return None, "AdapterNotServedError"
+    return adapter, None

@@ -107,7 +107,7 @@ class InboxWorkers:
         if free <= 0:
             return 0
         try:
-            async with self._store.begin() as tx:
+            async with self._store.single() as tx:
                 rows = await tx.inbox.claim(
                     self._settings.name,
                     lease_s=self._settings.lease_s,
@@ -126,7 +126,7 @@ class InboxWorkers:
     async def _work(self, row: InboxRow) -> None:
         try:
             if not await self._handle(row):
-                async with self._store.begin() as tx:
+                async with self._store.single() as tx:
                     await tx.inbox.complete(row)
         except LeaseLostError:
             _log.warning("inbox row %s was taken over by another worker", row.id)
@@ -182,7 +182,7 @@ class InboxWorkers:
             await asyncio.sleep(self._settings.lease_s / 3)
             for row, task in list(self._active.values()):
                 with contextlib.suppress(RetryableError):
-                    async with self._store.begin() as tx:
+                    async with self._store.single() as tx:
                         kept = await tx.inbox.renew(row, lease_s=self._settings.lease_s)
                     if not kept and row.id in self._active:
                         task.cancel()

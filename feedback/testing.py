@@ -153,36 +153,20 @@ class InMemoryKnowledgeRepository:
         )
         return dict(counts)
 
-    async def by_terms(
-        self, weights: Mapping[str, float], limit: int, scope: Scope
-    ) -> Sequence[tuple[str, float]]:
-        """Returns `(chunk id, sum of weight * impact)` of the best live chunks, best first."""
-        scored = [
-            (name, _lexical(stored, weights))
-            for name, stored in self._visible(scope).items()
-            if set(weights) & set(stored.item.impacts)
-        ]
-        return sorted(scored, key=lambda pair: (-pair[1], pair[0]))[:limit]
-
-    async def by_vector(
-        self, vector: Vector, limit: int, scope: Scope
-    ) -> Sequence[tuple[str, float]]:
-        """Returns `(chunk id, cosine)` of the nearest live chunks, nearest first."""
-        scored = [
-            (name, float(stored.vector @ vector)) for name, stored in self._visible(scope).items()
-        ]
-        return sorted(scored, key=lambda pair: (-pair[1], pair[0]))[:limit]
-
-    async def scores(
-        self, weights: Mapping[str, float], vector: Vector, chunk_ids: Sequence[str]
+    async def candidates(
+        self, weights: Mapping[str, float], vector: Vector, limit: int, scope: Scope
     ) -> Mapping[str, tuple[float, float]]:
-        """Returns `(BM25, cosine)` of the named live chunks."""
-        live = self._live()
-        return {
-            name: (_lexical(live[name], weights), float(live[name].vector @ vector))
-            for name in chunk_ids
-            if name in live
+        """Returns `(BM25, cosine)` of the union of both legs' `limit` best visible chunks."""
+        visible = self._visible(scope)
+        lexical = {name: _lexical(stored, weights) for name, stored in visible.items()}
+        cosine = {name: float(stored.vector @ vector) for name, stored in visible.items()}
+        matched = {
+            name: lexical[name]
+            for name, stored in visible.items()
+            if set(weights) & set(stored.item.impacts)
         }
+        best = {*_best(matched, limit), *_best(cosine, limit)}
+        return {name: (lexical[name], cosine[name]) for name in best}
 
     async def find(self, chunk_ids: Sequence[str]) -> Mapping[str, FoundChunk]:
         """Returns the named chunks, tombstoned ones too: old answers cite them."""
@@ -210,3 +194,7 @@ class InMemoryKnowledgeRepository:
 
 def _lexical(stored: _Stored, weights: Mapping[str, float]) -> float:
     return sum(w * stored.item.impacts.get(term, 0.0) for term, w in weights.items())
+
+
+def _best(scores: Mapping[str, float], limit: int) -> list[str]:
+    return sorted(scores, key=lambda name: (-scores[name], name))[:limit]

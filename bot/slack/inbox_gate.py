@@ -77,8 +77,9 @@ class InboxGate:
         delivery = replace(to_delivery(body, self._clock.now().timestamp()), team=team)
         _note_retry(request, delivery)
         stop = session_stopped(body)
+        together = self._store.single if stop is None else self._store.begin
         with self._in_flight.working():
-            async with self._store.begin() as tx:
+            async with together() as tx:
                 row_id = await tx.inbox.add(delivery)
                 if stop is not None:
                     await tx.turns.stop(stop.thread_key, stop.event_ts)

@@ -145,22 +145,10 @@ class KnowledgeRepository(Protocol):
         """Returns how many live chunks hold each term; unknown terms are left out."""
         ...
 
-    async def by_terms(
-        self, weights: Mapping[str, float], limit: int, scope: Scope
-    ) -> Sequence[tuple[str, float]]:
-        """Returns `(chunk id, sum of weight * impact)` of the best live chunks, best first."""
-        ...
-
-    async def by_vector(
-        self, vector: Vector, limit: int, scope: Scope
-    ) -> Sequence[tuple[str, float]]:
-        """Returns `(chunk id, cosine)` of the nearest live chunks, nearest first."""
-        ...
-
-    async def scores(
-        self, weights: Mapping[str, float], vector: Vector, chunk_ids: Sequence[str]
+    async def candidates(
+        self, weights: Mapping[str, float], vector: Vector, limit: int, scope: Scope
     ) -> Mapping[str, tuple[float, float]]:
-        """Returns `(BM25, cosine)` of the named live chunks."""
+        """Returns `(BM25, cosine)` of the union of both legs' `limit` best visible chunks."""
         ...
 
     async def find(self, chunk_ids: Sequence[str]) -> Mapping[str, FoundChunk]:

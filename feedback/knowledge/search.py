@@ -12,7 +12,7 @@ from feedback.knowledge.analysis import COURTESY_STEMS, terms
 from feedback.knowledge.bm25 import idf
 from feedback.knowledge.fusion import fuse
 from feedback.knowledge.questions import essence
-from feedback.knowledge.repository import FoundChunk, IndexState, KnowledgeRepository, Scope, Vector
+from feedback.knowledge.repository import FoundChunk, IndexState, KnowledgeRepository, Scope
 from feedback.knowledge.sync import other_embedder
 from feedback.ports import Embedder
 
@@ -104,7 +104,7 @@ class KnowledgeSearch:
         weights = await self.weights(asked, state)
         vector = (await self._embedder.embed([asked]))[0]
         scope = Scope(at=self._clock.now(), audience=audience)
-        scored = await self.scored(weights, vector, scope)
+        scored = await self._repository.candidates(weights, vector, _CANDIDATES, scope)
         if not scored:
             return SearchResult()
         return await self._result(scored, weights, k)
@@ -114,17 +114,6 @@ class KnowledgeSearch:
         asked = list(dict.fromkeys(terms(question)))
         held = await self._repository.chunk_frequencies(asked)
         return {term: idf(state.chunks, held.get(term, 0)) for term in asked}
-
-    async def scored(
-        self, weights: Mapping[str, float], vector: Vector, scope: Scope
-    ) -> dict[str, tuple[float, float]]:
-        """Returns `(BM25, cosine)` of the union of both legs' best chunks."""
-        lexical = dict(await self._repository.by_terms(weights, _CANDIDATES, scope))
-        nearest = dict(await self._repository.by_vector(vector, _CANDIDATES, scope))
-        both = {name: (lexical[name], nearest[name]) for name in lexical if name in nearest}
-        # A chunk that one leg did not rank still needs that leg's score.
-        single = sorted(lexical.keys() ^ nearest.keys())
-        return both | dict(await self._repository.scores(weights, vector, single))
 
     async def _result(
         self, scored: Mapping[str, tuple[float, float]], weights: Mapping[str, float], k: int

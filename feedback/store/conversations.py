@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, exists, or_, select, update
+from sqlalchemy import RowMapping, Text, bindparam, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -52,9 +52,7 @@ class SqlConversations:
 
     async def open_thread(self, thread: Thread) -> Thread:
         """Creates the thread or returns the stored one, locked until the transaction ends."""
-        rows = await self._connection.execute(
-            insert(threads).values(**asdict(thread)).on_conflict_do_nothing().returning(threads)
-        )
+        rows = await self._connection.execute(_OPEN_THREAD, asdict(thread))
         created = rows.mappings().first()
         # A row that is not committed yet is as good as locked.
         return to_domain(Thread, created) if created else await self.lock_thread(thread.key)
@@ -92,12 +90,7 @@ class SqlConversations:
 
     async def create_pending(self, interaction: Interaction) -> Interaction:
         """Stores a question once; returns the stored one when it is known already."""
-        rows = await self._connection.execute(
-            insert(interactions)
-            .values(**_columns(interaction))
-            .on_conflict_do_nothing()
-            .returning(interactions)
-        )
+        rows = await self._connection.execute(_ADD, _columns(interaction))
         created = rows.mappings().first()
         if created is not None:
             return to_interaction(created)
@@ -129,31 +122,14 @@ class SqlConversations:
         """
         values = _columns(answered)
         del values["id"]
-        stopped = exists().where(
-            threads.c.key == interactions.c.thread_key,
-            threads.c.stopped_ts > interactions.c.question_ts,
-        )
-        result = await self._connection.execute(
-            update(interactions)
-            .where(
-                interactions.c.id == answered.id,
-                interactions.c.state == InteractionState.PENDING,
-                interactions.c.edited_ts.is_not_distinct_from(answered.edited_ts),
-                ~stopped,
-            )
-            .values(**values)
-        )
+        version = {"which": answered.id, "seen_edit": answered.edited_ts}
+        result = await self._connection.execute(_KEEP, values | version)
         return result.rowcount == 1
 
     async def mark_posted(self, interaction_id: str, answer_ts: str, at: datetime) -> None:
         """Records where the answer stands in Slack, and when it got there."""
         await self._connection.execute(
-            update(interactions)
-            .where(
-                interactions.c.id == interaction_id,
-                interactions.c.state == InteractionState.ANSWERED,
-            )
-            .values(state=InteractionState.POSTED, answer_ts=answer_ts, answered_at=at)
+            _POSTED, {"which": interaction_id, "answer_ts": answer_ts, "answered_at": at}
         )
 
     async def mark_streaming(self, interaction_id: str, answer_ts: str) -> None:
@@ -316,6 +292,32 @@ class SqlConversations:
         rows = await self._connection.execute(select(interactions).where(*conditions))
         row = rows.mappings().first()
         return to_interaction(row) if row else None
+
+
+# What every question needs is built once: putting a statement together costs more than sending it.
+_OPEN_THREAD = insert(threads).on_conflict_do_nothing().returning(threads)
+_ADD = insert(interactions).on_conflict_do_nothing().returning(interactions)
+_KEEP = update(interactions).where(
+    interactions.c.id == bindparam("which"),
+    interactions.c.state == InteractionState.PENDING,
+    interactions.c.edited_ts.is_not_distinct_from(bindparam("seen_edit", type_=Text)),
+    ~exists().where(
+        threads.c.key == interactions.c.thread_key,
+        threads.c.stopped_ts > interactions.c.question_ts,
+    ),
+)
+_POSTED = (
+    update(interactions)
+    .where(
+        interactions.c.id == bindparam("which"),
+        interactions.c.state == InteractionState.ANSWERED,
+    )
+    .values(
+        state=InteractionState.POSTED,
+        answer_ts=bindparam("answer_ts"),
+        answered_at=bindparam("answered_at"),
+    )
+)
 
 
 def _columns(interaction: Interaction) -> dict[str, Any]:

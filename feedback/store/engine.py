@@ -13,6 +13,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from feedback.errors import ConfigurationError, UnavailableError
 
 _SCHEMES = ("postgresql+psycopg://", "postgresql://", "postgres://")
+POOL_SIZE = 15
+"""Connections of a process, opened as they are needed."""
+
 _FRESH_S = 1.0
 """Seconds for which a returned connection is taken to be alive."""
 
@@ -32,9 +35,15 @@ def normalise_url(url: str) -> str:
     )
 
 
-def make_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
-    """Returns an engine; nothing connects before its first use."""
-    engine = create_async_engine(normalise_url(url), pool_size=pool_size, max_overflow=5)
+def make_engine(url: str, *, pool_size: int = POOL_SIZE) -> AsyncEngine:
+    """Returns an engine; nothing connects before its first use.
+
+    There is no overflow: a connection beyond the pool is thrown away after its use, and under load
+    a new one for every other question costs more than waiting for one that is there.
+    """
+    engine = create_async_engine(
+        normalise_url(url), pool_size=pool_size, max_overflow=0, pool_use_lifo=True
+    )
     _ping_idle_connections(engine)
     return engine
 
@@ -72,6 +81,18 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     with database_errors():
         async with engine.begin() as connection:
             yield connection
+
+
+@asynccontextmanager
+async def autocommitting(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection on which every statement commits by itself.
+
+    Raises:
+        UnavailableError: When the database cannot be reached or dropped the connection.
+    """
+    with database_errors():
+        async with engine.connect() as connection:
+            yield await connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
 @contextmanager

@@ -1,12 +1,14 @@
 """The inbox: deliveries committed before they are acknowledged, claimed by workers under leases."""
 
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import (
     FromClause,
     Interval,
     Select,
     Tuple,
+    Update,
     and_,
     bindparam,
     cast,
@@ -19,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from feedback.domain.delivery import Delivery, InboxRow, Waiting
 from feedback.domain.workspace import WorkspaceState
@@ -42,24 +45,18 @@ class SqlInbox:
         Returns:
             The row's id, or None when this delivery (or its twin) is stored already.
         """
-        statement = (
-            insert(inbox)
-            .values(
-                event_id=delivery.event_id,
-                question_key=delivery.question_key,
-                thread_key=delivery.thread_key,
-                team=delivery.team,
-                type=delivery.type,
-                payload=dict(delivery.payload),
-                state="ready" if delivery.parsed else "unparsed",
-                urgent=delivery.urgent,
-                available_at=func.clock_timestamp() + _seconds(delivery.defer_s),
-                received_at=func.clock_timestamp(),
-            )
-            .on_conflict_do_nothing()
-            .returning(inbox.c.id)
-        )
-        number: int | None = await self._connection.scalar(statement)
+        values = {
+            "event_id": delivery.event_id,
+            "question_key": delivery.question_key,
+            "thread_key": delivery.thread_key,
+            "team": delivery.team,
+            "type": delivery.type,
+            "payload": dict(delivery.payload),
+            "state": "ready" if delivery.parsed else "unparsed",
+            "urgent": delivery.urgent,
+            "defer": timedelta(seconds=delivery.defer_s),
+        }
+        number: int | None = await self._connection.scalar(_ADD, values)
         return number
 
     async def claim(
@@ -73,37 +70,19 @@ class SqlInbox:
             limit: Most rows to take.
             urgent: Only what must not wait for a free worker.
         """
-        claimable = _claimable()
-        if urgent:
-            claimable = claimable.where(inbox.c.urgent)
         rows = await self._connection.execute(
-            update(inbox)
-            .where(inbox.c.id.in_(claimable.limit(limit)))
-            .values(
-                state="leased",
-                lease_owner=owner,
-                lease_until=func.clock_timestamp() + _seconds(lease_s),
-                attempts=inbox.c.attempts + 1,
-            )
-            .returning(inbox)
+            _CLAIM[urgent],
+            {"owner": owner, "lease": timedelta(seconds=lease_s), "most": limit},
         )
         return sorted((to_domain(InboxRow, row) for row in rows.mappings()), key=lambda row: row.id)
 
     async def renew(self, row: InboxRow, *, lease_s: float) -> bool:
         """Extends the lease; False when another worker took the row over."""
-        return await self._change(row, {"lease_until": func.clock_timestamp() + _seconds(lease_s)})
+        return await self._held(row, _RENEW, lease=timedelta(seconds=lease_s))
 
     async def complete(self, row: InboxRow) -> bool:
         """Closes a row and forgets its content; False when another worker took it over."""
-        return await self._change(
-            row,
-            {
-                "state": "done",
-                "done_at": func.clock_timestamp(),
-                "payload": _EMPTY,
-                "error": None,
-            },
-        )
+        return await self._held(row, _COMPLETE)
 
     async def finish(self, row_id: int) -> bool:
         """Closes a row that a listener handled at once; False when a worker took it before."""
@@ -198,16 +177,11 @@ class SqlInbox:
         )
 
     async def _change(self, row: InboxRow, values: dict[str, object]) -> bool:
-        result = await self._connection.execute(
-            update(inbox)
-            .where(
-                inbox.c.id == row.id,
-                inbox.c.state == "leased",
-                inbox.c.lease_owner == row.lease_owner,
-                inbox.c.attempts == row.attempts,
-            )
-            .values(**values)
-        )
+        return await self._held(row, _HELD.values(**values))
+
+    async def _held(self, row: InboxRow, change: Update, **values: object) -> bool:
+        lease = {"row_id": row.id, "holder": row.lease_owner, "attempt": row.attempts}
+        result = await self._connection.execute(change, lease | values)
         return result.rowcount == 1
 
 
@@ -260,9 +234,51 @@ def _turn(row: FromClause) -> Tuple:
     return tuple_(func.coalesce(row.c.question_key, ""), row.c.id)
 
 
+# What every question needs is built once: putting a statement together costs more than sending it.
+_ADD = (
+    insert(inbox)
+    .values(
+        available_at=func.clock_timestamp() + bindparam("defer", type_=Interval),
+        received_at=func.clock_timestamp(),
+    )
+    .on_conflict_do_nothing()
+    .returning(inbox.c.id)
+)
+
+_HELD = update(inbox).where(
+    inbox.c.id == bindparam("row_id"),
+    inbox.c.state == "leased",
+    inbox.c.lease_owner == bindparam("holder"),
+    inbox.c.attempts == bindparam("attempt"),
+)
+_LEASED_UNTIL = func.clock_timestamp() + bindparam("lease", type_=Interval)
+_RENEW = _HELD.values(lease_until=_LEASED_UNTIL)
+_COMPLETE = _HELD.values(state="done", done_at=func.clock_timestamp(), payload=_EMPTY, error=None)
+
+
+def _claim(*, urgent: bool) -> ReturningUpdate[Any]:
+    claimable = _claimable()
+    if urgent:
+        claimable = claimable.where(inbox.c.urgent)
+    return (
+        update(inbox)
+        .where(inbox.c.id.in_(claimable.limit(bindparam("most"))))
+        .values(
+            state="leased",
+            lease_owner=bindparam("owner"),
+            lease_until=_LEASED_UNTIL,
+            attempts=inbox.c.attempts + 1,
+        )
+        .returning(inbox)
+    )
+
+
 def _literal(value: str):  # type: ignore[no-untyped-def]  # noqa: ANN202  (private SQL type)
     return bindparam(None, value, literal_execute=True)
 
 
 def _seconds(value: float):  # type: ignore[no-untyped-def]  # noqa: ANN202
     return cast(timedelta(seconds=value), Interval)
+
+
+_CLAIM = {urgent: _claim(urgent=urgent) for urgent in (False, True)}

@@ -22,7 +22,7 @@ from feedback.knowledge.repository import (
     StoredChunk,
     Vector,
 )
-from feedback.store.knowledge_queries import BY_TERMS, BY_VECTOR, RECOUNT, SCORES
+from feedback.store.knowledge_queries import CANDIDATES, RECOUNT
 from feedback.store.tables.base import to_domain
 from feedback.store.tables.knowledge import (
     EMBEDDING_DIMENSIONS,
@@ -37,6 +37,8 @@ _LOCK = 7_202_611
 _BATCH = 500
 """Rows of one insert."""
 
+_STATE = select(knowledge_index)
+
 _EXACT_LIMIT = 5_000
 """Up to this many chunks the nearest vectors are found exactly, without the index."""
 
@@ -46,6 +48,7 @@ class SqlKnowledgeRepository:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self._state: IndexState | None = None
 
     async def lock(self) -> None:
         """Waits until no other sync is in progress; held to the end of the transaction."""
@@ -53,8 +56,9 @@ class SqlKnowledgeRepository:
 
     async def state(self) -> IndexState | None:
         """Returns the state of the index; None before the first sync."""
-        row = (await self._connection.execute(select(knowledge_index))).mappings().first()
-        return to_domain(IndexState, row) if row else None
+        row = (await self._connection.execute(_STATE)).mappings().first()
+        self._state = to_domain(IndexState, row) if row else None
+        return self._state
 
     async def live_documents(self) -> Mapping[str, str]:
         """Returns the content hash of every live document by id."""
@@ -248,58 +252,28 @@ class SqlKnowledgeRepository:
         )
         return {row.term: row.chunks for row in rows}
 
-    async def by_terms(
-        self, weights: Mapping[str, float], limit: int, scope: Scope
-    ) -> Sequence[tuple[str, float]]:
-        """Returns `(chunk id, sum of weight * impact)` of the best live chunks, best first."""
-        values = {
-            "terms": list(weights),
-            "weights": list(weights.values()),
-            "audience": scope.audience,
-            "at": scope.at,
-        }
-        # Few documents are hidden from a search, so a few spare rows nearly always do; joining
-        # every matching chunk to its document would cost several times the ranking itself.
-        for pool in (3 * limit, None):
-            rows = (await self._connection.execute(BY_TERMS, values | {"pool": pool})).all()
-            visible = [(row.chunk_id, float(row.score)) for row in rows if row.visible]
-            if len(visible) >= limit or pool is None or len(rows) < pool:
-                return visible[:limit]
-        return []
-
-    async def by_vector(
-        self, vector: Vector, limit: int, scope: Scope
-    ) -> Sequence[tuple[str, float]]:
-        """Returns `(chunk id, cosine)` of the nearest live chunks, nearest first."""
-        state = await self.state()
+    async def candidates(
+        self, weights: Mapping[str, float], vector: Vector, limit: int, scope: Scope
+    ) -> Mapping[str, tuple[float, float]]:
+        """Returns `(BM25, cosine)` of the union of both legs' `limit` best visible chunks."""
+        state = self._state or await self.state()
         exact = state is None or state.chunks <= _EXACT_LIMIT
         if not exact:
             await self._connection.execute(text("set local hnsw.ef_search = 100"))
             await self._connection.execute(text("set local hnsw.iterative_scan = strict_order"))
-        rows = await self._connection.execute(
-            BY_VECTOR[exact],
-            {
-                "vector": _literal(vector),
-                "limit": limit,
-                "audience": scope.audience,
-                "at": scope.at,
-            },
-        )
-        return [(row.chunk_id, float(row.score)) for row in rows]
-
-    async def scores(
-        self, weights: Mapping[str, float], vector: Vector, chunk_ids: Sequence[str]
-    ) -> Mapping[str, tuple[float, float]]:
-        """Returns `(BM25, cosine)` of the named live chunks."""
-        rows = await self._connection.execute(
-            SCORES,
-            {
-                "terms": list(weights),
-                "weights": list(weights.values()),
-                "vector": _literal(vector),
-                "ids": list(chunk_ids),
-            },
-        )
+        values = {
+            "terms": list(weights),
+            "weights": list(weights.values()),
+            "vector": _literal(vector),
+            "limit": limit,
+            "audience": scope.audience,
+            "at": scope.at,
+        }
+        for pool in (3 * limit, None):
+            given = values | {"pool": pool}
+            rows = (await self._connection.execute(CANDIDATES[exact], given)).all()
+            if not rows or rows[0].visible >= limit or rows[0].pooled < 3 * limit:
+                break
         return {row.chunk_id: (float(row.lexical), float(row.cosine)) for row in rows}
 
     async def find(self, chunk_ids: Sequence[str]) -> Mapping[str, FoundChunk]:

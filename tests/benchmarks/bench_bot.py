@@ -12,6 +12,7 @@ questions are outstanding all the time; each is a mention, so two envelopes, in 
   time it waited for the model and Slack. The model takes 2 s here, else there are no 50 in flight.
 - `busy_overhead_*_ms`: the same with a model that answers at once and the usual 8 workers. The bot
   is busy all the time then, and questions in hand wait for each other.
+- `cpu_ms_per_answer`: CPU time of the bot's process, which a busy machine changes least.
 - `turnaround_*_ms`: from asking until the answer arrived; with 50 outstanding questions and a bot
   that is always busy this is mostly queueing (50 / answers a second).
 - `plain_bolt_ack_*_ms`: the same load on a Bolt app that stores nothing.
@@ -65,6 +66,12 @@ class Process:
         line = next(row for row in status.splitlines() if row.startswith("VmHWM"))
         return int(line.split()[1]) / 1024
 
+    def cpu_s(self) -> float:
+        """Returns the CPU seconds that it has used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)
+        user, system = fields[1].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
@@ -83,6 +90,7 @@ class Round:
     overheads_ms: Sequence[float]
     waits_ms: Mapping[str, float]
     per_s: float
+    cpu_ms: float
     peak_mb: float
 
 
@@ -113,9 +121,11 @@ class Bench:
             ]
             await self._ask(warm_up)
             self._slack.acks_ms.clear()
+            used_s = -sum(each.cpu_s() for each in under_load)
             started = time.perf_counter()
             turnarounds = await self._ask(questions)
             wall_s = time.perf_counter() - started
+            used_s += sum(each.cpu_s() for each in under_load)
             peak_mb = max(each.peak_mb() for each in under_load)
         watches = [
             row for each in under_load for row in _watches(each.watches)[warm_up // processes :]
@@ -130,6 +140,7 @@ class Bench:
                 if watches
             },
             per_s=questions / wall_s,
+            cpu_ms=1000 * used_s / questions,
             peak_mb=peak_mb,
         )
 
@@ -205,7 +216,6 @@ async def prepared() -> AsyncIterator[Bench]:
                     "SLACK_APP_TOKEN": APP_TOKEN,
                     "TGI_URL": model,
                     "UNDERSTUDY_SLACK__API_URL": f"{slack.url}/api/",
-                    # What the bot costs is measured, not how it waits for Slack's tiers.
                     # The bot's speed is measured, not Slack's tiers (5 posts a second).
                     "UNDERSTUDY_SLACK__RATE_SHARE": "0",
                     "UNDERSTUDY_STATE_DIR": str(folder),
@@ -246,6 +256,7 @@ async def measure(*, quick: bool) -> dict[str, Any]:
         "waits_ms": thoughtful[-1].waits_ms,
         "answers_per_s_1p": round(statistics.median(r.per_s for r in ones), 1),
         "answers_per_s_2p": round(statistics.median(r.per_s for r in twos), 1),
+        "cpu_ms_per_answer": round(statistics.median(r.cpu_ms for r in ones), 1),
         "peak_rss_mb": round(max(r.peak_mb for r in (*ones, *twos)), 1),
         "plain_bolt_ack_p50_ms": percentile(plain.acks_ms, 0.5),
         "plain_bolt_ack_p99_ms": percentile(plain.acks_ms, 0.99),

@@ -143,7 +143,8 @@ class Bench:
             asked = essence(question)
             weights = await search.weights(asked, state)
             vector = (await self.embedder.embed([asked]))[0]
-            scored = await search.scored(weights, vector, Scope(at=datetime.now(UTC)))
+            scope = Scope(at=datetime.now(UTC))
+            scored = await self.repository.candidates(weights, vector, 100, scope)
             lexical = {chunk: pair[0] for chunk, pair in scored.items()}
             cosine = {chunk: pair[1] for chunk, pair in scored.items()}
             for share in shares:

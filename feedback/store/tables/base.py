@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, DateTime, MetaData, RowMapping
@@ -27,5 +28,10 @@ def moment(name: str, *, nullable: bool = False, index: bool = False) -> Column[
 
 def to_domain(kind: type[T], row: RowMapping | Mapping[str, Any]) -> T:
     """Builds a domain dataclass from the columns of the same names; other columns are ignored."""
-    names = {item.name for item in fields(kind)}  # type: ignore[arg-type]
+    names = _names(kind)  # type: ignore[arg-type]
     return kind(**{key: value for key, value in row.items() if key in names})
+
+
+@cache
+def _names(kind: type[Any]) -> frozenset[str]:
+    return frozenset(item.name for item in fields(kind))

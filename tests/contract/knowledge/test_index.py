@@ -9,7 +9,7 @@ import pytest
 from feedback.clock import FixedClock
 from feedback.domain.knowledge import Document, SyncCounts
 from feedback.errors import ConfigurationError, InvalidInputError
-from feedback.knowledge.repository import KnowledgeRepository
+from feedback.knowledge.repository import KnowledgeRepository, Scope
 from feedback.knowledge.search import KnowledgeSearch
 from feedback.knowledge.sync import KnowledgeSync
 from feedback.ports import Vectors
@@ -186,12 +186,12 @@ async def test_scores_after_many_syncs_equal_a_fresh_index(
     await sync(repository, (SEATS, LOGIN))
     await sync(repository, (*ALL, long))
     weights = {"refund": 1.5, "seat": 2.0, "drawer": 0.5}
-    ids = [item.chunk.chunk_id for item in await repository.live_chunks()]
+    everything, scope = len(await repository.live_chunks()), Scope(at=NOW)
     vector = (await HashingEmbedder().embed(["refund of a seat in a drawer"]))[0]
-    grown = await repository.scores(weights, vector, ids)
+    grown = await repository.candidates(weights, vector, everything, scope)
     await sync(repository, (LOGIN,))
     await sync(repository, (*ALL, long))
-    again = await repository.scores(weights, vector, ids)
+    again = await repository.candidates(weights, vector, everything, scope)
     assert grown.keys() == again.keys()
     for name, (lexical, cosine) in grown.items():
         assert again[name] == pytest.approx((lexical, cosine), rel=1e-5)
