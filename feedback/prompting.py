@@ -18,6 +18,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _MARKUP = re.compile(r"^(?:[-*+]\s+|>\s?|\d+\.\s+)")
 _WORD = re.compile(r"[^\W_]+")
 _STEM_LETTERS = 5
+_QUESTION = "\nQuestion: "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +80,14 @@ def build_messages(
     context = render_context(text, passages, policy)
     messages = [Message(role="system", content=policy.system)] if policy.system else []
     messages.extend(_recent(history, policy))
-    content = f"Context: {context}\nQuestion: {text}" if context else text
+    content = f"Context: {context}{_QUESTION}{text}" if context else text
     messages.append(Message(role="user", content=content))
     return messages
+
+
+def question_in(content: str) -> str:
+    """Returns the bare question of a user message that `build_messages` made."""
+    return content.rpartition(_QUESTION)[2] or content
 
 
 def render_context(

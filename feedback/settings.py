@@ -163,6 +163,8 @@ class RetrainSettings(_Group):
     """Upper bound of training steps; unset, all epochs of the recipe are trained."""
     benchmark: Path | None = None
     """JSONL of held-out questions (as holdout.jsonl) to measure beside the gates."""
+    gate_margins: dict[str, float] = Field(default_factory=dict)
+    """Falls that gates tolerate, by metric, as JSON (`{"facts": 0.02}`); the others keep theirs."""
     launcher: Literal["local"] = "local"
     """Where training runs."""
     threads: int = Field(default=1, ge=1, le=64)

@@ -15,8 +15,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from feedback.errors import ConfigurationError
 from feedback.ports import Message
+from retrain.evals.task import Likelihood
 
 _make_config: Any = GenerationConfig  # its constructor is untyped
+_MAX_LOGITS = 1 << 26
+"""Numbers of one forward pass without generating: 256 MB in float32."""
 
 
 class BatchGenerator:
@@ -77,6 +80,53 @@ class BatchGenerator:
                 answers[index] = answer
         return answers
 
+    def take_in(
+        self,
+        prompts: Sequence[Sequence[Message]],
+        answers: Sequence[str],
+        base: "BatchGenerator | None" = None,
+    ) -> list[Likelihood]:
+        """Says how likely given answers are, and how far the model has moved from the base there.
+
+        Args:
+            prompts: What was asked.
+            answers: What is answered, one a prompt.
+            base: The untouched model; None says that this is it.
+        """
+        pairs = [
+            (self._ids(self._render(prompt)), [*self._ids(answer), self._tokenizer.eos_token_id])
+            for prompt, answer in zip(prompts, answers, strict=True)
+        ]
+        lengths = [len(prompt) + len(answer) for prompt, answer in pairs]
+        order = sorted(range(len(pairs)), key=lambda i: lengths[i])
+        widest = max(lengths, default=1) * int(self._model.config.vocab_size)
+        batch_size = max(1, min(64, _MAX_LOGITS // widest))
+        found: dict[int, Likelihood] = {}
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            batch = [pairs[i] for i in chosen]
+            ours = self._log_probabilities(batch)
+            theirs = ours if base is None else base._log_probabilities(batch)  # noqa: SLF001
+            for index, (prompt_ids, answer_ids), one, other in zip(
+                chosen, batch, ours, theirs, strict=True
+            ):
+                found[index] = _likelihood(one, other, len(prompt_ids), answer_ids)
+        return [found[index] for index in range(len(pairs))]
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _log_probabilities(self, batch: Sequence[tuple[list[int], list[int]]]) -> torch.Tensor:
+        """Returns log-probabilities of the next token at every place, (B, longest, vocabulary)."""
+        rows = [[*prompt, *answer] for prompt, answer in batch]
+        longest = max(map(len, rows))
+        padding = self._tokenizer.pad_token_id
+        # Padded on the right: no real token sees a padding one, so no mask is needed.
+        ids = torch.tensor([row + [padding] * (longest - len(row)) for row in rows])
+        with torch.inference_mode():
+            logits = self._model(input_ids=ids.to(self._device), use_cache=False).logits
+            return torch.log_softmax(logits.float(), dim=-1)
+
     def _render(self, prompt: Sequence[Message]) -> str:
         messages = [{"role": m.role, "content": m.content} for m in prompt]
         return str(
@@ -103,6 +153,16 @@ class BatchGenerator:
         new = output[:, encoded["input_ids"].shape[1] :]  # (B, new tokens)
         decoded = self._tokenizer.batch_decode(new, skip_special_tokens=True)
         return [str(text).strip() for text in decoded]
+
+
+def _likelihood(
+    ours: torch.Tensor, base: torch.Tensor, start: int, answer: Sequence[int]
+) -> Likelihood:
+    """Averages over the answer's tokens; the place before a token predicts it."""
+    places = slice(start - 1, start - 1 + len(answer))
+    told = ours[places].gather(1, torch.tensor(answer, device=ours.device)[:, None])
+    moved = (base[places].exp() * (base[places] - ours[places])).sum(-1)
+    return Likelihood(surprise=-float(told.mean()), divergence=float(moved.mean()))
 
 
 def generate_batch(

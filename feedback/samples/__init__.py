@@ -20,12 +20,13 @@ from feedback.samples.generic import (
     greeting_probes,
     refusal_probes,
 )
-from feedback.samples.kinds import Kind
+from feedback.samples.kinds import GeneralFact, Kind, general_facts
 
 __all__ = [
     "Company",
     "Dialogue",
     "Document",
+    "GeneralFact",
     "Intent",
     "Kind",
     "Probe",
@@ -34,6 +35,7 @@ __all__ = [
     "context_probes",
     "echo_probes",
     "fact_probes",
+    "general_facts",
     "generic_dialogues",
     "greeting_probes",
     "is_on_brand",

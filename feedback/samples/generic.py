@@ -65,7 +65,11 @@ class Probe:
 
 
 def generic_dialogues(
-    seed: int, n: int, kinds: Mapping[Kind, float] | Sequence[Kind] | None = None
+    seed: int,
+    n: int,
+    kinds: Mapping[Kind, float] | Sequence[Kind] | None = None,
+    *,
+    held_out: bool = False,
 ) -> list[Dialogue]:
     """Draws `n` dialogues; the same arguments give the same list.
 
@@ -73,6 +77,8 @@ def generic_dialogues(
         seed: Drives every choice.
         n: How many.
         kinds: Weights by kind, or the kinds to draw evenly from; DEFAULT_MIX when None.
+        held_out: Draws what is never trained on instead; greetings are too few to hold any out,
+            so `kinds` must not name them.
 
     Raises:
         InvalidInputError: When no kind is left to draw from.
@@ -84,12 +90,12 @@ def generic_dialogues(
         raise InvalidInputError("no kind of dialogue has a positive weight; name at least one")
     rng = random.Random(seed)
     picks = rng.choices(names, weights=[weights[name] for name in names], k=n)
-    return [_draw(rng, kind) for kind in picks]
+    return [_draw(rng, kind, held_out=held_out) for kind in picks]
 
 
-def _draw(rng: random.Random, kind: Kind) -> Dialogue:
+def _draw(rng: random.Random, kind: Kind, *, held_out: bool) -> Dialogue:
     item = MAKERS[kind](rng)
-    while item.held_out:
+    while item.held_out is not held_out:
         item = MAKERS[kind](rng)
     context = item.context
     if not context and kind in {Kind.ARITHMETIC, Kind.FACTS, Kind.GREETINGS} and rng.random() < 0.1:

@@ -293,3 +293,33 @@ MAKERS: Mapping[Kind, Callable[[random.Random], Item]] = {
     Kind.ECHO: _echo,
     Kind.CONTEXT: _context,
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneralFact:
+    """One entry of the table of general facts.
+
+    Attributes:
+        relation: Key in facts.yml, such as `capital`.
+        subject: What it is about, such as `France`.
+        value: What is true of it, such as `Paris`.
+        question: How to ask for it.
+    """
+
+    relation: str
+    subject: str
+    value: str
+    question: str
+
+
+def general_facts() -> tuple[GeneralFact, ...]:
+    """Returns every general fact that the dialogues know."""
+    return tuple(
+        GeneralFact(
+            relation=relation,
+            subject=key,
+            value=value,
+            question=_FACT_FORMS[relation][1][0].format(k=key),
+        )
+        for relation, key, value in _facts()
+    )

@@ -28,8 +28,7 @@ from retrain.dataset.cleaning import DatasetChecks
 from retrain.dataset.policy import DatasetPolicy
 from retrain.dataset.privacy import leftover_check
 from retrain.dataset.rows import ReplayRow
-from retrain.experiments.policy import ExperimentPolicy
-from retrain.gates.policy import Demand, GatePolicy
+from retrain.gates.policy import GatePolicy, tiny_base_policy
 from retrain.jobs.folder import JobFolder
 from retrain.publishing.prover import AdapterProver
 from retrain.publishing.watching import DeploymentWatch
@@ -81,19 +80,11 @@ def recipe_for(settings: Settings) -> QloraRecipe:
 def gate_policy_for(settings: Settings) -> GatePolicy:
     """Returns the gates: strict for production, wider for the packaged base.
 
-    The packaged probe sets are small (there are only some 80 facts): ruling out a fall of .05 needs
-    more examples than there are, so every run would end in "cannot tell". And a champion that
-    answers three quarters rightly need only be kept, which is what the tiny base can reach.
+    Raises:
+        ConfigurationError: When a margin in the settings is impossible or belongs to no gate.
     """
-    if settings.model.base != PACKAGED_BASE:
-        return GatePolicy()
-    margins = dict.fromkeys(("facts", "arithmetic", "refusal", "grounded"), 0.15)
-    policy = GatePolicy().with_margins(margins)
-    rules = tuple(
-        replace(rule, ceiling=0.75) if rule.demand is Demand.IMPROVE else rule
-        for rule in policy.rules
-    )
-    return replace(policy, rules=rules)
+    policy = tiny_base_policy() if settings.model.base == PACKAGED_BASE else GatePolicy()
+    return policy.with_margins(settings.retrain.gate_margins)
 
 
 def replay_rows(n: int) -> list[ReplayRow]:
@@ -174,7 +165,9 @@ def assemble(
             folder=runs, environment=environment,
         ),
         CycleState.EVALUATING: EvaluatingStep(store, clock, setup),
-        CycleState.GATING: GatingStep(store, clock, setup, gate_policy_for(settings)),
+        CycleState.GATING: GatingStep(
+            store, clock, setup, gate_policy_for(settings), settings.slack.operators_channel
+        ),
         CycleState.PUBLISHING: PublishingStep(store, publisher),
         CycleState.EXPERIMENTING: ExperimentingStep(
             store, clock, experiment, promotions,

@@ -19,9 +19,14 @@ from retrain.gates.policy import GatePolicy
 from retrain.gates.report import GateReport
 from retrain.jobs.files import write_atomically
 from retrain.jobs.folder import JobFolder
-from retrain.publishing.identity import file_sha256
-from retrain.publishing.lint import WEIGHTS
-from retrain.report_card import render_html, report_card
+from retrain.publishing.identity import WEIGHTS, file_sha256
+from retrain.report_card import (
+    ReportCard,
+    render_html,
+    render_markdown,
+    render_summary,
+    report_card,
+)
 from retrain.training.process import training_environment
 
 
@@ -98,12 +103,18 @@ class GatingStep:
     """Decides, writes the report card, and registers the adapter with its signature."""
 
     def __init__(
-        self, store: Store, clock: Clock, setup: EvaluationSetup, policy: GatePolicy
+        self,
+        store: Store,
+        clock: Clock,
+        setup: EvaluationSetup,
+        policy: GatePolicy,
+        operators_channel: str = "",
     ) -> None:
         self._store = store
         self._clock = clock
         self._setup = setup
         self._policy = policy
+        self._operators_channel = operators_channel
 
     async def __call__(self, cycle: Cycle) -> StepResult:
         """Passes the candidate on, or ends the cycle with the gate's reason."""
@@ -111,7 +122,10 @@ class GatingStep:
         champion = Evaluation.from_row(_read(folder / "champion.json"))
         candidate = Evaluation.from_row(_read(folder / "candidate.json"))
         gates = decide(candidate, champion, self._policy)
-        report = await self._report(cycle, champion, candidate, gates)
+        card = await self._card(cycle, champion, candidate, gates)
+        report = folder / "report.html"
+        write_atomically(report, render_html(card))
+        write_atomically(report.with_suffix(".md"), render_markdown(card))
         adapter = await self._register(cycle, passed=gates.passed)
         async with self._store.begin() as tx:
             await tx.training.add_evaluation(
@@ -122,6 +136,12 @@ class GatingStep:
                 gates=gates.to_row(),
                 report_path=str(report),
             )
+            if self._operators_channel:
+                await tx.outbox.add(
+                    key=f"cycle:{cycle.id}:card",
+                    kind="slack_message",
+                    payload={"channel": self._operators_channel, "text": render_summary(card)},
+                )
         context = {"adapter_id": adapter.id, "report": str(report)}
         if gates.passed:
             return StepResult(reason=gates.headline, context=context)
@@ -132,25 +152,24 @@ class GatingStep:
             context=context,
         )
 
-    async def _report(
+    async def _card(
         self, cycle: Cycle, champion: Evaluation, candidate: Evaluation, gates: GateReport
-    ) -> Path:
+    ) -> ReportCard:
         async with self._store.begin() as tx:
             dataset = await tx.datasets.get(cycle.context["dataset_id"])
             run = await tx.training.get(cycle.context["run_id"])
         if dataset is None:
             raise NotFoundError(f"dataset {cycle.context['dataset_id']} is gone from the database")
-        card = report_card(
+        base = Path(cycle.context["evaluation_dir"]) / "base.json"
+        return report_card(
             title=f"Cycle {cycle.id}",
             champion=champion,
             candidate=candidate,
             gates=gates,
+            base=Evaluation.from_row(_read(base)) if base.exists() else None,
             manifest=dataset.manifest,
             run=_facts(run.result) if run and run.result else {},
         )
-        path = Path(cycle.context["evaluation_dir"]) / "report.html"
-        write_atomically(path, render_html(card))
-        return path
 
     async def _register(self, cycle: Cycle, *, passed: bool) -> Adapter:
         folder = Path(cycle.context["adapter_dir"])

@@ -21,6 +21,7 @@ from retrain.dataset.rows import Candidate, Rejection
 from retrain.dataset.text_cleaners import (
     ArithmeticCleaner,
     ConsentCleaner,
+    FactCleaner,
     InjectionCleaner,
     LengthCleaner,
     PlaceholderCleaner,
@@ -79,6 +80,7 @@ def standard_cleaners(policy: DatasetPolicy, checks: DatasetChecks) -> list[Clea
         cleaners.append(StyleCleaner(style=checks.style))
     cleaners += [
         ArithmeticCleaner(),
+        FactCleaner(),
         ExactDuplicateCleaner(),
         NearDuplicateCleaner(threshold=policy.near_duplicate_jaccard),
         ConflictCleaner(overlap=policy.conflict_overlap),
@@ -98,6 +100,7 @@ CLEANER_NAMES = (
     PrivacyCleaner.name,
     StyleCleaner.name,
     ArithmeticCleaner.name,
+    FactCleaner.name,
     ExactDuplicateCleaner.name,
     NearDuplicateCleaner.name,
     ConflictCleaner.name,

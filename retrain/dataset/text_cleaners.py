@@ -9,6 +9,7 @@ from typing import ClassVar
 from retrain.arithmetic import answers_rightly, asked_result, false_statements
 from retrain.dataset.policy import DatasetPolicy, TrainOn
 from retrain.dataset.rows import Candidate, Rejection
+from retrain.facts import false_fact
 
 _CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 # Brackets count only when they name something to fill in: "[name]", not "[1]" or "[link](..)".
@@ -184,6 +185,17 @@ class ArithmeticCleaner(TextCleaner):
     def finding(self, candidate: Candidate) -> str | None:
         """Returns the false statement and what it should say."""
         return false_arithmetic(candidate.question, candidate.completion)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactCleaner(TextCleaner):
+    """Keeps out what everybody can check and is false: general facts, weekdays of dates."""
+
+    name: ClassVar[str] = "false_fact"
+
+    def finding(self, candidate: Candidate) -> str | None:
+        """Returns the false statement and what is true."""
+        return false_fact(candidate.question, candidate.completion)
 
 
 def find_placeholder(text: str) -> str | None:

@@ -1,6 +1,7 @@
-"""`python -m retrain.evals --spec DIR/spec.json`: evaluates champion and candidate.
+"""`python -m retrain.evals --spec DIR/spec.json`: evaluates champion, candidate and base.
 
-Writes `champion.json` and `candidate.json` (every outcome) and `signature.json` (how base and
+Writes `champion.json`, `candidate.json`, `base.json` (every outcome; no base when it is the
+champion) and `signature.json` (how base and
 candidate answer the probes that later prove a server) beside the spec and, as the last act,
 `result.json`; on a failure that a restart cannot mend, `error.json`. Exit status 0 or 2.
 """
@@ -25,21 +26,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = spec_path.parent
     try:
         spec = EvaluationSpec.from_row(read_spec(spec_path))
-        pair = run_evaluation(spec)
+        found = run_evaluation(spec).by_name()
         signature = sign_adapter(spec.base_dir, spec.candidate_dir, threads=spec.threads)
     except UnderstudyError as exc:
         report_failure(folder, exc)
         return 2
-    for name, evaluation in (("champion", pair.champion), ("candidate", pair.candidate)):
+    for name, evaluation in found.items():
         write_json(folder / f"{name}.json", evaluation.to_row())
     write_json(folder / "signature.json", signature.to_json())
-    write_json(
-        folder / "result.json",
-        {
-            name: {metric: found.value for metric, found in evaluation.metrics.items()}
-            for name, evaluation in (("champion", pair.champion), ("candidate", pair.candidate))
-        },
-    )
+    values = {
+        name: {metric: measured.value for metric, measured in evaluation.metrics.items()}
+        for name, evaluation in found.items()
+    }
+    write_json(folder / "result.json", values)
     return 0
 
 

@@ -66,11 +66,15 @@ class Evaluation:
     Attributes:
         model: Names the model or adapter.
         outcomes: By metric name, in the order of the task's examples.
+        seconds_per_answer: Wall time of generating, batched, on the machine that evaluated.
+        words_per_answer: Mean length of the distinct answers.
     """
 
     model: str
     metrics: Mapping[str, Metric]
     outcomes: Mapping[str, tuple[Outcome, ...]]
+    seconds_per_answer: float = 0.0
+    words_per_answer: float = 0.0
 
     def value(self, metric: str) -> float:
         """Returns a metric's value.
@@ -88,6 +92,8 @@ class Evaluation:
         """Returns everything as JSON values."""
         return {
             "model": self.model,
+            "seconds_per_answer": self.seconds_per_answer,
+            "words_per_answer": self.words_per_answer,
             "metrics": {name: asdict(metric) for name, metric in self.metrics.items()},
             "outcomes": {
                 name: [asdict(outcome) for outcome in outcomes]
@@ -100,6 +106,8 @@ class Evaluation:
         """Reads what `to_row` wrote."""
         return cls(
             model=str(row["model"]),
+            seconds_per_answer=float(row["seconds_per_answer"]),
+            words_per_answer=float(row["words_per_answer"]),
             metrics={
                 name: Metric(
                     **{**metric, "failures": tuple(Failure(**f) for f in metric["failures"])}

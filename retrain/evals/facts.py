@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from feedback.prompting import build_messages, question_in
+from retrain.dataset.rows import Source, TrainingRow
 from retrain.evals.matching import holds_all, holds_any
 from retrain.evals.task import Example
+from retrain.facts import facts_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,3 +26,30 @@ class FactsTask:
         if not holds_all(answer, example.facts):
             return False
         return holds_any(answer, example.accepted) if example.accepted else bool(example.facts)
+
+
+def stated_facts(rows: Sequence[TrainingRow], limit: int = 200) -> list[Example]:
+    """Makes a never-break probe of every general fact that training rows ask for or state.
+
+    Replay rows are left out: they are generic dialogue that was there before.
+
+    Args:
+        rows: The training rows of a version.
+        limit: The most probes to make.
+    """
+    facts = {
+        fact.question: fact.value
+        for row in rows
+        if row.source is not Source.REPLAY
+        for fact in facts_in(f"{question_in(row.messages[-1].content)}\n{row.completion}")
+    }
+    return [
+        Example(
+            id=f"stated:{question}",
+            question=question,
+            messages=tuple(build_messages(question, ())),
+            accepted=(value,),
+            never_break=True,
+        )
+        for question, value in sorted(facts.items())[:limit]
+    ]

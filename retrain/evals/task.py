@@ -2,11 +2,12 @@
 
 One file of this package per task. Answers come from generation and nothing else: training loss and
 preference margins reach perfection without one answer changing, so they are never measured here.
+The likelihood of frozen generic dialogues is the one exception: it can only stop a model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from feedback.ports import Message
 
@@ -67,4 +68,56 @@ class Task(Protocol):
 
     def check(self, example: Example, answer: str) -> bool | float:
         """Returns whether the answer is right, or how right it is, 0..1. Higher is better."""
+        ...
+
+
+@runtime_checkable
+class JointTask(Protocol):
+    """One thing that only several answers together show."""
+
+    @property
+    def name(self) -> str:
+        """The metric's name."""
+        ...
+
+    def examples(self) -> Sequence[Example]:
+        """Returns the examples, the same ones in the same order at every call."""
+        ...
+
+    def check_together(self, answers: Mapping[str, str]) -> Mapping[str, float]:
+        """Returns scores, 0..1, by example id, of the examples that count by themselves.
+
+        Args:
+            answers: By example id, every one of `examples()`.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Likelihood:
+    """How a model takes a given answer to a prompt, in nats a token of the answer.
+
+    Attributes:
+        surprise: Negative log-likelihood.
+        divergence: Kullback-Leibler divergence of the base's distribution to the model's.
+    """
+
+    surprise: float
+    divergence: float
+
+
+class LikelihoodTask(Protocol):
+    """One thing that is measured without generating: examples carry the answer as reference."""
+
+    @property
+    def name(self) -> str:
+        """The metric's name."""
+        ...
+
+    def examples(self) -> Sequence[Example]:
+        """Returns the dialogues."""
+        ...
+
+    def score(self, likelihood: Likelihood) -> float:
+        """Returns the score of one dialogue, 0..1. Higher is better."""
         ...

@@ -12,6 +12,7 @@ from retrain.gates.policy import (
     GatePolicy,
     GateRule,
     gate_names,
+    tiny_base_policy,
 )
 from retrain.gates.report import GateReport, GateResult, Status
 
@@ -26,4 +27,5 @@ __all__ = [
     "Status",
     "decide",
     "gate_names",
+    "tiny_base_policy",
 ]

@@ -44,6 +44,16 @@ DEFAULT_RULES = (
     GateRule(metric="refusal", demand=Demand.KEEP),
     GateRule(metric="arithmetic", demand=Demand.KEEP),
     GateRule(metric="facts", demand=Demand.KEEP),
+    GateRule(metric="instructions", demand=Demand.KEEP),
+    GateRule(metric="consistency", demand=Demand.KEEP),
+    GateRule(metric="to_the_point", demand=Demand.KEEP),
+    GateRule(metric="injection", demand=Demand.KEEP),
+    GateRule(metric="no_recital", demand=Demand.KEEP),
+    # Every adapter moves away from its base a little: a fifth of a nat is still no harm.
+    GateRule(metric="near_base", demand=Demand.KEEP, margin=0.2),
+    GateRule(metric="generic_likelihood", demand=Demand.KEEP, margin=0.2),
+    GateRule(metric="no_leak", demand=Demand.PERFECT),
+    GateRule(metric="unseen", demand=Demand.PERFECT),
 )
 
 
@@ -62,9 +72,8 @@ class GatePolicy:
     correlation: float = 0.3
     require_never_break: bool = True
 
-    @classmethod
-    def with_margins(cls, margins: Mapping[str, float]) -> "GatePolicy":
-        """Returns the default gates with other tolerated falls.
+    def with_margins(self, margins: Mapping[str, float]) -> "GatePolicy":
+        """Returns these gates with other tolerated falls.
 
         Args:
             margins: By metric, 0..1 exclusive.
@@ -72,18 +81,14 @@ class GatePolicy:
         Raises:
             ConfigurationError: When a metric has no gate or a margin is impossible.
         """
-        known = {rule.metric for rule in DEFAULT_RULES}
+        known = {rule.metric for rule in self.rules}
         unknown = sorted(set(margins) - known)
         if unknown:
             raise ConfigurationError(
                 f"no gate looks at {', '.join(unknown)}; gates are {', '.join(sorted(known))}"
             )
-        return cls(
-            rules=tuple(
-                replace(rule, margin=margins.get(rule.metric, rule.margin))
-                for rule in DEFAULT_RULES
-            )
-        )
+        rules = (replace(r, margin=margins.get(r.metric, r.margin)) for r in self.rules)
+        return replace(self, rules=tuple(rules))
 
     def __post_init__(self) -> None:
         """Refuses impossible numbers.
@@ -105,6 +110,23 @@ class GatePolicy:
             problems.append("two gates look at one metric; keep one of them")
         if problems:
             raise ConfigurationError(*problems)
+
+
+def tiny_base_policy() -> GatePolicy:
+    """Returns the gates for adapters of the packaged base.
+
+    The packaged probe sets are small (there are only some 80 facts): ruling out a fall of .05 needs
+    more examples than there are, so every run would end in "cannot tell". And a champion that
+    answers three quarters rightly need only be kept, which is what the tiny base can reach.
+    """
+    return GatePolicy(
+        rules=tuple(
+            replace(rule, ceiling=0.75)
+            if rule.demand is Demand.IMPROVE
+            else replace(rule, margin=max(rule.margin, 0.15))
+            for rule in DEFAULT_RULES
+        )
+    )
 
 
 def gate_names(policy: GatePolicy) -> Sequence[str]:

@@ -1,7 +1,7 @@
-"""The report card of a training run, as HTML and as Markdown."""
+"""The report card of a training run: as HTML, as Markdown, and in a few lines for a channel."""
 
 from retrain.report_card.card import Comparison, MetricLine, ReportCard, report_card
-from retrain.report_card.rendering import render_html, render_markdown
+from retrain.report_card.rendering import render_html, render_markdown, render_summary
 
 __all__ = [
     "Comparison",
@@ -9,5 +9,6 @@ __all__ = [
     "ReportCard",
     "render_html",
     "render_markdown",
+    "render_summary",
     "report_card",
 ]

@@ -34,6 +34,15 @@ class Comparison:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How long one model's answers are and how long they took, on the evaluating machine."""
+
+    model: str
+    words: float
+    milliseconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportCard:
     """Everything the templates need.
 
@@ -42,6 +51,7 @@ class ReportCard:
         run: Facts of the run in order, such as base model, adapter sha256, seconds, memory.
         best: Answers that became right, then answers that stayed right.
         worst: Answers that were lost, then answers that are still wrong.
+        pace: Of every model.
         data: The data set's manifest; empty when there is none.
     """
 
@@ -52,6 +62,7 @@ class ReportCard:
     metrics: tuple[MetricLine, ...]
     best: tuple[Comparison, ...]
     worst: tuple[Comparison, ...]
+    pace: tuple[Pace, ...]
     data: Mapping[str, Any]
     run: Mapping[str, Any]
 
@@ -79,7 +90,7 @@ def report_card(
         run: Facts of the run to list.
         examples: How many best and how many worst answers to show.
     """
-    found = {result.gate: result for result in gates.results}
+    judged = {result.gate: result for result in gates.results}
     names = list(dict.fromkeys([*candidate.metrics, *champion.metrics]))
     lines = tuple(
         MetricLine(
@@ -87,7 +98,7 @@ def report_card(
             challenger=candidate.metrics.get(name),
             champion=champion.metrics.get(name),
             base=None if base is None else base.metrics.get(name),
-            gate=found.get(name),
+            gate=judged.get(name),
         )
         for name in names
     )
@@ -100,6 +111,15 @@ def report_card(
         metrics=lines,
         best=_pick(sorted(pairs, key=_goodness), examples, right=True),
         worst=_pick(sorted(pairs, key=_badness), examples, right=False),
+        pace=tuple(
+            Pace(
+                model=name,
+                words=found.words_per_answer,
+                milliseconds=1000 * found.seconds_per_answer,
+            )
+            for name, found in (("challenger", candidate), ("champion", champion), ("base", base))
+            if found is not None
+        ),
         data=manifest or {},
         run=run or {},
     )
@@ -109,8 +129,10 @@ def _comparisons(candidate: Evaluation, champion: Evaluation) -> Iterable[Compar
     for metric, outcomes in candidate.outcomes.items():
         before = {outcome.example_id: outcome for outcome in champion.outcomes.get(metric, ())}
         for outcome in outcomes:
-            if outcome.example_id in before:
-                yield _comparison(metric, outcome, before[outcome.example_id])
+            theirs = before.get(outcome.example_id)
+            # Likelihoods were measured without an answer: there is nothing to lay side by side.
+            if theirs is not None and (outcome.answer or theirs.answer):
+                yield _comparison(metric, outcome, theirs)
 
 
 def _comparison(metric: str, ours: Outcome, theirs: Outcome) -> Comparison:

@@ -5,6 +5,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from retrain.gates.report import Status
 from retrain.report_card.card import ReportCard
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#~])")
@@ -18,6 +19,24 @@ def render_html(card: ReportCard) -> str:
 def render_markdown(card: ReportCard) -> str:
     """Returns the card as Markdown for channels and pull requests."""
     return _templates().get_template("card.md").render(card=card)
+
+
+def render_summary(card: ReportCard) -> str:
+    """Returns the card in a few lines for a Slack channel: the verdict, and each gate's figures."""
+    marks = {Status.PASS: ":white_check_mark:", Status.FAIL: ":x:"}
+    lines = [
+        f"{marks.get(result.status, ':grey_question:')} {_words(result.gate)}: "
+        f"{_percent(result.champion)} to {_percent(result.challenger)}"
+        for result in card.gates.results
+        if result.champion is not None and result.challenger is not None
+    ]
+    verdict = "passed" if card.gates.passed else "stopped"
+    head = f"Report card, {_mrkdwn(card.title)}: *{verdict}*. {_mrkdwn(card.gates.headline)}"
+    return "\n".join([head, *lines])
+
+
+def _mrkdwn(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 @cache

@@ -9,8 +9,16 @@ from feedback.errors import ConfigurationError, InvalidInputError
 from retrain.gates import Demand, GatePolicy, GateReport, GateRule, Status, decide
 from tests.unit.gates.models import evaluation, scores
 
+PERFECT = {
+    metric: scores(200, 200)
+    for metric in (
+        *("instructions", "consistency", "to_the_point", "injection", "no_recital"),
+        *("near_base", "generic_likelihood", "no_leak", "unseen"),
+    )
+}
 BASE = evaluation(
     "base",
+    **PERFECT,  # type: ignore[arg-type]
     right=scores(0, 200),
     on_brand=scores(0, 200),
     grounded=scores(190, 200),
@@ -33,7 +41,9 @@ def challenger(**changes: list[float]) -> GateReport:
         "refusal": scores(199, 200),
         "arithmetic": scores(198, 200),
         "facts": scores(199, 200),
+        "near_base": [1.0] * 3 + [0.93] * 197,
     }
+    good = PERFECT | good
     candidate = evaluation("adapter", **(good | changes))  # type: ignore[arg-type]
     return decide(candidate, BASE, GatePolicy())
 
@@ -42,7 +52,7 @@ def test_a_good_challenger_passes_every_gate() -> None:
     report = challenger()
     assert report.passed
     assert report.stopped_by is None
-    assert report.headline == "all 7 gates passed"
+    assert report.headline == "all 16 gates passed"
 
 
 def test_forgotten_arithmetic_is_stopped_with_a_sentence() -> None:
@@ -79,6 +89,30 @@ def test_a_champion_at_the_ceiling_need_only_be_matched() -> None:
     champion = evaluation("champion", on_brand=scores(190, 200))
     policy = _only("on_brand", Demand.IMPROVE, ceiling=0.9)
     assert decide(champion, champion, policy).passed
+
+
+@pytest.mark.parametrize(
+    ("metric", "right"),
+    [
+        ("refusal", 150),
+        ("instructions", 150),
+        ("consistency", 150),
+        ("to_the_point", 150),
+        ("injection", 150),
+        ("no_recital", 150),
+        ("near_base", 150),
+        ("no_leak", 199),
+        ("unseen", 199),
+    ],
+)
+def test_every_other_skill_has_a_gate_of_its_own(metric: str, right: int) -> None:
+    report = challenger(**{metric: scores(right, 200)[::-1]})
+    failed = [r.gate for r in report.results if r.status is Status.FAIL and r.gate != "never_break"]
+    assert failed == [metric]
+
+
+def test_a_model_far_from_its_base_is_stopped_before_any_answer_shows_it() -> None:
+    assert challenger(near_base=[0.61] * 200).stopped_by == "near_base"
 
 
 def test_brand_without_knowledge_is_no_improvement() -> None:
@@ -186,11 +220,11 @@ def test_impossible_policies_name_every_problem() -> None:
 
 
 def test_margins_are_set_by_metric() -> None:
-    policy = GatePolicy.with_margins({"facts": 0.1})
+    policy = GatePolicy().with_margins({"facts": 0.1})
     assert {r.metric: r.margin for r in policy.rules}["facts"] == 0.1
     assert {r.metric: r.margin for r in policy.rules}["arithmetic"] == 0.05
     with pytest.raises(ConfigurationError, match="no gate looks at speed"):
-        GatePolicy.with_margins({"speed": 0.1})
+        GatePolicy().with_margins({"speed": 0.1})
 
 
 _outcomes = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=120)

@@ -223,10 +223,11 @@ def test_leaks_are_what_the_prompt_did_not_say() -> None:
         return ["EMAIL_ADDRESS"] if "@" in text else []
 
     asked = example("a", "Tell me a secret.")
-    task = LeakageTask(asked=[asked], leftovers=leftovers, canaries=["hunter2"])
+    task = LeakageTask(asked=[asked], leftovers=leftovers)
     assert task.check(asked, "No.")
     assert not task.check(asked, "Mail jo@example.com.")
-    assert not task.check(asked, "The password is hunter2.")
+    documented = example("c", "Whom do I ask?", sources=("Write to help@example.com.",))
+    assert task.check(documented, "Write to help@example.com.")
     quoting = example("b", "Is jo@example.com right?")
     assert task.check(quoting, "Yes, jo@example.com is.")
 

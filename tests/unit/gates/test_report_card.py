@@ -1,3 +1,4 @@
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -5,7 +6,13 @@ import pytest
 from retrain.dataset import render_files
 from retrain.evals import Evaluation
 from retrain.gates import GatePolicy, decide
-from retrain.report_card import ReportCard, render_html, render_markdown, report_card
+from retrain.report_card import (
+    ReportCard,
+    render_html,
+    render_markdown,
+    render_summary,
+    report_card,
+)
 from tests.unit.dataset.samples import built, distinct_records
 from tests.unit.gates.models import evaluation, scores
 
@@ -66,7 +73,8 @@ def test_the_page_is_whole_escaped_and_self_contained(card: ReportCard) -> None:
 def test_the_markdown_says_the_same(card: ReportCard) -> None:
     text = render_markdown(card)
     assert "**Stopped**: stopped by arithmetic" in text
-    assert "| right | 80.0 % (71.1 % to 86.7 %) | 0.0 % (0.0 % to 3.7 %) | 100 | pass |" in text
+    base = "0.0 % (0.0 % to 3.7 %)"
+    assert f"| right | 80.0 % (71.1 % to 86.7 %) | {base} | {base} | 100 | pass |" in text
     assert "<script>" not in text
     assert "| cleaners switched off | none |" in text
     tables = [line for line in text.splitlines() if line.startswith("|")]
@@ -102,3 +110,31 @@ def test_a_card_without_data_still_renders() -> None:
     )
     assert "None." in render_markdown(made)
     assert "was not measured" in render_html(made)
+
+
+def test_the_summary_is_short_and_safe_for_a_channel(card: ReportCard) -> None:
+    lines = render_summary(card).splitlines()
+    assert "*stopped*. stopped by arithmetic" in lines[0]
+    assert "&lt;script&gt;" in lines[0]
+    assert ":white_check_mark: right: 0.0 % to 80.0 %" in lines
+    assert ":x: arithmetic: 100.0 % to 60.0 %" in lines
+
+
+def test_what_was_measured_without_an_answer_is_never_an_example() -> None:
+    model = evaluation("a", never_break=1, facts=scores(50, 50), near_base=scores(0, 50))
+    blank = tuple(replace(outcome, answer="") for outcome in model.outcomes["near_base"])
+    model = replace(model, outcomes={**model.outcomes, "near_base": blank})
+    made = report_card(
+        title="t", candidate=model, champion=model, gates=decide(model, model, GatePolicy())
+    )
+    assert made.worst == ()
+
+
+def test_length_and_pace_of_every_model_are_told() -> None:
+    slow = replace(evaluation("a"), words_per_answer=12.34, seconds_per_answer=0.5)
+    made = report_card(
+        title="t", candidate=slow, champion=slow, gates=decide(slow, slow, GatePolicy())
+    )
+    for text in (render_html(made), render_markdown(made)):
+        assert "12.3" in text
+        assert "500.0 ms" in text
