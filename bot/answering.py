@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from bot.abstain import ABSTAIN_TEXT, decide_abstain, passed_on
 from bot.drafts import Audience, Draft, Source, sources_of
+from bot.generating import Generating, Generators, Prompt
 from bot.redacting import ThreadRedactor
 from bot.routing import Turn, TurnRouter
 from bot.sight import nearby
@@ -22,12 +23,10 @@ from feedback.domain.rollout import AdapterRef
 from feedback.domain.text import normalise
 from feedback.errors import (
     ConfigurationError,
-    GenerationFailedError,
     InvalidInputError,
     PermanentError,
-    UnderstudyError,
 )
-from feedback.ports import Generation, GenerationOptions, Message, TextGenerator
+from feedback.ports import GenerationOptions, Message
 from feedback.prompting import PROMPT_VERSION, PromptPolicy, build_messages
 from feedback.store.conversations import Thread
 from feedback.store.unit_of_work import Store, Transaction
@@ -44,14 +43,6 @@ class Knowledge(Protocol):
 
     async def search(self, question: str, *, k: int, model_url: str) -> SearchResult:
         """Returns the best passages and whether they answer the question."""
-        ...
-
-
-class Generators(Protocol):
-    """Text generators by their server."""
-
-    def at(self, url: str, served: frozenset[str], base_name: str) -> TextGenerator:
-        """Returns the (cached) generator of a server that serves these adapters and this base."""
         ...
 
 
@@ -135,7 +126,7 @@ class Answering:
         self._redactor = redactor
         self._router = router
         self._knowledge = knowledge
-        self._generators = generators
+        self._generating = Generating(generators, settings.options)
         self._guard = guard
         self._settings = settings
 
@@ -208,20 +199,19 @@ class Answering:
         found = draft.found = await self._search(pending.question, turn)
         if audience is not None:
             await audience.found(sources_of(found.hits) if found.passages else ())
-        messages = build_messages(
-            pending.question, found.passages, prepared.history, self._settings.prompt
+        made = await self._generating.generate(
+            turn, self._prompt(pending.question, found, prepared.history), draft, audience
         )
-        generation, adapter, error = await self._generate(turn, messages, draft, audience)
         interaction = replace(
-            _by(self._judged(pending, found, generation.text.strip()), turn, adapter),
+            _by(self._judged(pending, found, made.generation.text.strip()), turn, made.adapter),
             experiment_id=turn.experiment_id,
             arm=turn.arm,
             share=turn.share,
             salt=turn.salt,
             latency_ms=(time.perf_counter() - started) * 1000,
-            prompt_tokens=generation.prompt_tokens,
-            completion_tokens=generation.completion_tokens,
-            error=error,
+            prompt_tokens=made.generation.prompt_tokens,
+            completion_tokens=made.generation.completion_tokens,
+            error=made.error,
             answered_at=self._clock.now(),
         )
         hidden = interaction.abstained or not found.passages
@@ -275,6 +265,14 @@ class Answering:
         )
         return taken and normalise(redacted.text) != normalise(interaction.question)
 
+    def _prompt(self, question: str, found: SearchResult, history: Sequence[Message]) -> Prompt:
+        policy = self._settings.prompt
+        short = replace(policy, context_words=policy.context_words // 2)
+        return Prompt(
+            messages=build_messages(question, found.passages, history, policy),
+            shorten=lambda: build_messages(question, found.passages, (), short),
+        )
+
     async def _search(self, question: str, turn: Turn) -> SearchResult:
         if self._settings.retrieve == 0:
             return SearchResult()
@@ -286,50 +284,6 @@ class Answering:
             # An index of another embedder is an operator's problem, not the asker's.
             _log.error("answering without documents: %s", exc)
             return SearchResult()
-
-    async def _generate(
-        self, turn: Turn, messages: Sequence[Message], draft: Draft, audience: Audience | None
-    ) -> tuple[Generation, AdapterRef | None, str | None]:
-        """Returns the generation, the adapter that made it, and what went wrong on the way."""
-        try:
-            generation = await self._one(turn, turn.adapter, messages, draft, audience)
-        except UnderstudyError as exc:
-            covered = turn.arm is not None and turn.adapter != turn.fallback
-            if not covered:
-                raise
-            _log.warning("the model of an arm failed, the other one answers: %s", exc)
-            error = type(exc).__name__
-        else:
-            return generation, turn.adapter, turn.error
-        draft.text = ""
-        if audience is not None:
-            await audience.restart()
-        generation = await self._one(turn, turn.fallback, messages, draft, audience)
-        return generation, turn.fallback, error
-
-    async def _one(
-        self,
-        turn: Turn,
-        adapter: AdapterRef | None,
-        messages: Sequence[Message],
-        draft: Draft,
-        audience: Audience | None,
-    ) -> Generation:
-        generator = self._generators.at(turn.url, turn.served, turn.base_name)
-        name = adapter.id if adapter else None
-        options = self._settings.options
-        if audience is None:
-            return _nonempty(await generator.chat(messages, adapter=name, options=options))
-        finished: Generation | None = None
-        async for piece in generator.stream(messages, adapter=name, options=options):
-            if isinstance(piece, Generation):
-                finished = piece
-            else:
-                draft.text += piece
-                await audience.write(piece)
-        if finished is None:
-            raise GenerationFailedError("the stream ended without its final event")
-        return _nonempty(finished)
 
     async def _history(self, tx: Transaction, question: Question) -> list[Message]:
         if question.ts == question.thread_ts or self._settings.prompt.history_messages == 0:
@@ -364,12 +318,6 @@ def _retrieved(found: SearchResult) -> tuple[Retrieved, ...]:
     return tuple(
         Retrieved(doc_id=hit.doc_id, score=hit.score, chunk_id=hit.chunk_id) for hit in found.hits
     )
-
-
-def _nonempty(generation: Generation) -> Generation:
-    if not generation.text.strip():
-        raise GenerationFailedError("the model answered with an empty text")
-    return generation
 
 
 def _thread_of(question: Question, placeholders: Mapping[str, Any]) -> Thread:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import aiohttp
 
 from bot.administering import AdminDesk
-from bot.answering import Answering, AnswerSettings, Generators, Guard, Knowledge
+from bot.answering import Answering, AnswerSettings, Guard, Knowledge
 from bot.correcting import CorrectionDesk
+from bot.deciding import PatternDesk
+from bot.generating import Generators
 from bot.handing_off import HandoffDesk
 from bot.operating import OperatorDesk
 from bot.redacting import ThreadRedactor
@@ -26,6 +28,7 @@ from bot.slack.manner import ChannelManners
 from bot.slack.operating import OperatorCommands
 from bot.slack.workspaces import Installation, Workspace
 from bot.voting import VotingDesk
+from feedback.brake import Brake
 from feedback.clock import Clock
 from feedback.ports import GenerationOptions
 from feedback.prompting import PromptPolicy
@@ -90,6 +93,7 @@ class WorkspaceBuilder:
                 on_call=lambda: directory.handoff_group,
                 effects_owed=self.effects_owed,
             ),
+            patterns=PatternDesk(store, clock, home_team=self.settings.slack.operators_team),
             admin=AdminDesk(store, clock),
             directory=directory,
             home=HomePages(store, api, label_gate=self.settings.retrain.label_gate),
@@ -171,7 +175,12 @@ class WorkspaceBuilder:
             outside.store,
             outside.clock,
             redactor,
-            TurnRouter(outside.store, url=model.url, base_model=model.base),
+            TurnRouter(
+                outside.store,
+                url=model.url,
+                base_model=model.base,
+                brake=Brake.of(self.settings),
+            ),
             outside.knowledge,
             outside.generators,
             outside.guard,

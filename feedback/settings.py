@@ -206,6 +206,16 @@ class PublishSettings(_Group):
     """`process`, `compose`: real seconds that an old server gets to finish its answers."""
 
 
+class MiningSettings(_Group):
+    """What goes wrong again and again."""
+
+    digest: str = "0 8 * * mon"
+    """Cron expression, in UTC: mine, and tell the week in patterns in the operators' channel."""
+    labels: Literal["keywords", "model"] = "keywords"
+    """`model` lets the served base model name patterns, from redacted questions; what it says must
+    keep to their words, else the keywords stand."""
+
+
 class ToneSettings(_Group):
     """The house voice."""
 
@@ -290,6 +300,7 @@ class Settings(BaseSettings):
     privacy: PrivacySettings = PrivacySettings()
     retrain: RetrainSettings = RetrainSettings()
     publish: PublishSettings = PublishSettings()
+    mining: MiningSettings = MiningSettings()
     tone: ToneSettings = ToneSettings()
     experiment: ExperimentSettings = ExperimentSettings()
     web: WebSettings = WebSettings()

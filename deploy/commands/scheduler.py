@@ -3,8 +3,13 @@
 import asyncio
 import logging
 import sys
+from datetime import datetime
 
+from deploy.platforms import fleet_of, remote_platform
 from deploy.wiring import make_clock, open_store, style_dir
+from feedback.brake import Brake
+from feedback.domain.operating import Act
+from feedback.operations import set_brake
 from feedback.serving.deployed import DeployedEmbedder
 from feedback.settings import Settings, child_environment, load_settings
 from feedback.store.cycles import NEXT_CYCLE_AT, SCHEDULER_LOOKED_AT
@@ -43,17 +48,27 @@ async def _run(settings: Settings) -> None:
             embedder,
             style_dir=style_dir(settings),
             environment=child_environment(settings),
+            term=lambda: leadership.term,
         )
+        brake = Brake.of(settings)
+
+        platform = remote_platform(settings)
+        fleet = fleet_of(settings, store, clock, platform) if platform else None
 
         async def work() -> bool:
+            if fleet is not None:
+                await fleet.look()
             if not await retraining.publisher.ensure_baseline():
                 return False
             await retraining.watch.look()
             await embedder.connect()
             now = clock.now()
             before = await _open_state(store)
+            await _copy_brake(settings, store, brake, now)
+            await retraining.holdback.look()
             await retraining.runner.tick()
             await retraining.promotions.close_orphans(store)
+            await retraining.digest.tick()
             async with store.begin() as tx:
                 upcoming = await retraining.runner.next_scheduled(tx)
                 for name, moment in (
@@ -74,8 +89,24 @@ async def _run(settings: Settings) -> None:
         finally:
             if leadership.leading:
                 await asyncio.to_thread(retraining.stop_jobs)
+            if platform is not None:
+                await platform.close()
             await embedder.aclose()
             await leadership.release()
+
+
+async def _copy_brake(settings: Settings, store: Store, brake: Brake, now: datetime) -> None:
+    """Takes the brake outside the database into the record, where everybody sees it."""
+    if not brake.pulled:
+        return
+    act = Act(
+        by="scheduler",
+        reason=brake.reason(),
+        at=now,
+        channel=settings.slack.operators_channel,
+    )
+    async with store.begin() as tx:
+        await set_brake(tx, on=True, act=act)
 
 
 async def _open_state(store: Store) -> tuple[str, str] | None:

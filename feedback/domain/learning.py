@@ -70,6 +70,8 @@ class AdapterState(StrEnum):
     PUBLISHED = "published"
     CHAMPION = "champion"
     RETIRED = "retired"
+    BLOCKED = "blocked"
+    """Promoted and taken back: neither it nor another one from its dataset is tried again."""
 
 
 @dataclass(frozen=True, kw_only=True)

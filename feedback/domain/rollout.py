@@ -5,6 +5,10 @@ from datetime import datetime
 
 from feedback.domain.interaction import Arm
 
+TGI_BASE_NAME = "tgi"
+"""What a request must name as `model` for TGI to answer with the base; every other string names an
+adapter."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterRef:
@@ -20,6 +24,9 @@ class ActiveExperiment:
 
     Attributes:
         share: Challenger share of the stage in force, 0..1.
+        champion: The champion it plays against; None is the base model.
+        holdback: The challenger was promoted and is watched: `champion` is the one before.
+        joined_from: Threads that began earlier take no part.
     """
 
     id: str
@@ -27,7 +34,9 @@ class ActiveExperiment:
     stage: str
     share: float
     challenger: AdapterRef
-    started_at: datetime
+    champion: AdapterRef | None = None
+    holdback: bool = False
+    joined_from: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,17 +46,25 @@ class Route:
     Attributes:
         url: Base URL of the model server; None while nothing is deployed.
         served: Names of the adapters that were proven on that server.
+        base_name: What the server calls the base in requests.
         champion: None is the base model.
-        frozen: An operator pulled the brake: everybody gets the champion.
+        frozen: Somebody pulled the brake: everybody gets the last known good model.
     """
 
     url: str | None
     base_model: str
     template_sha256: str
     served: frozenset[str]
+    base_name: str = TGI_BASE_NAME
     champion: AdapterRef | None
     experiment: ActiveExperiment | None
     frozen: bool
+
+    @property
+    def last_known_good(self) -> AdapterRef | None:
+        """The champion, or the one before while the present one is still watched."""
+        watched = self.experiment is not None and self.experiment.holdback
+        return self.experiment.champion if self.experiment and watched else self.champion
 
 
 @dataclass(frozen=True, kw_only=True)

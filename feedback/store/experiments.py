@@ -94,6 +94,8 @@ class SqlExperiments:
             update(experiments)
             .where(experiments.c.id == before.id, experiments.c.version == before.version, leads)
             .values(
+                champion_id=after.champion_id,
+                slow_ms=after.slow_ms,
                 state=after.state,
                 stage=after.stage,
                 share=after.share,

@@ -215,6 +215,22 @@ class SqlAdapters:
         statement = select(adapters).order_by(adapters.c.created_at.desc()).limit(limit)
         return [_adapter(row) for row in (await self._connection.execute(statement)).mappings()]
 
+    async def blocked_by(self, adapter: Adapter) -> str | None:
+        """Returns the adapter that was taken back and forbids this one, None when none does.
+
+        The same weights, or others that were trained on the same dataset, are not tried again.
+        """
+        found: str | None = await self._connection.scalar(
+            select(adapters.c.id)
+            .where(
+                adapters.c.state == AdapterState.BLOCKED,
+                (adapters.c.sha256 == adapter.sha256)
+                | (adapters.c.dataset_id == adapter.dataset_id),
+            )
+            .limit(1)
+        )
+        return found
+
     async def mark(self, adapter_id: str, state: AdapterState) -> None:
         """Stores what was decided about an adapter."""
         await self._connection.execute(

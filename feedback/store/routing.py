@@ -3,12 +3,20 @@
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Select, literal, select, true
+from sqlalchemy import Select, func, literal, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from feedback.domain.interaction import Arm
-from feedback.domain.rollout import ActiveExperiment, AdapterRef, Assignment, Route
+from feedback.domain.learning import proven_names
+from feedback.domain.rollout import (
+    TGI_BASE_NAME,
+    ActiveExperiment,
+    AdapterRef,
+    Assignment,
+    Route,
+)
+from feedback.domain.trial import HOLDBACK
 from feedback.store.tables.base import to_domain
 from feedback.store.tables.learning import (
     adapters,
@@ -20,25 +28,31 @@ from feedback.store.tables.learning import (
 from feedback.store.tables.operations import switches
 
 RUNNING_STATES = ("CANARY", "RAMP", "TEST", "READY")
+"""States in which new threads may meet a challenger."""
+_ASSIGNING = (*RUNNING_STATES, HOLDBACK)
 
 
 def _route() -> Select[Any]:
     """One statement, because every answer waits for it: what is absent reads as null."""
     best, challenger = adapters.alias("best"), adapters.alias("challenger")
+    against = adapters.alias("against")
     always = select(literal(1).label("one")).subquery("always")
     return (
         select(
             deployments.c.url,
             deployments.c.base_model,
+            deployments.c.base_name,
             deployments.c.proof,
-            deployments.c.adapters.label("served"),
             best.c.id.label("champion_id"),
             best.c.sha256.label("champion_sha256"),
             experiments.c.id.label("experiment_id"),
             experiments.c.salt,
             experiments.c.stage,
             experiments.c.share,
-            experiments.c.started_at,
+            experiments.c.state,
+            func.coalesce(experiments.c.joined_from, experiments.c.started_at).label("joined_from"),
+            against.c.id.label("against_id"),
+            against.c.sha256.label("against_sha256"),
             challenger.c.id.label("challenger_id"),
             challenger.c.sha256.label("challenger_sha256"),
             switches.c.value.label("frozen"),
@@ -47,7 +61,8 @@ def _route() -> Select[Any]:
             always.outerjoin(deployments, deployments.c.state == "active")
             .outerjoin(champion, true())
             .outerjoin(best, best.c.id == champion.c.adapter_id)
-            .outerjoin(experiments, experiments.c.state.in_(RUNNING_STATES))
+            .outerjoin(experiments, experiments.c.state.in_(_ASSIGNING))
+            .outerjoin(against, against.c.id == experiments.c.champion_id)
             .outerjoin(challenger, challenger.c.id == experiments.c.challenger_id)
             .outerjoin(switches, switches.c.name == "frozen")
         )
@@ -72,17 +87,18 @@ class SqlRouting:
             url=row["url"],
             base_model=row["base_model"] or "",
             template_sha256=(row["proof"] or {}).get("template_sha256", ""),
-            served=frozenset(item["name"] for item in row["served"] or ()),
-            champion=AdapterRef(id=champion_id, sha256=row["champion_sha256"])
-            if champion_id
-            else None,
+            served=proven_names(row["proof"]),
+            base_name=row["base_name"] or TGI_BASE_NAME,
+            champion=_ref(champion_id, row["champion_sha256"]),
             experiment=ActiveExperiment(
                 id=experiment_id,
                 salt=row["salt"],
                 stage=row["stage"],
                 share=row["share"],
                 challenger=AdapterRef(id=row["challenger_id"], sha256=row["challenger_sha256"]),
-                started_at=row["started_at"],
+                champion=_ref(row["against_id"], row["against_sha256"]),
+                holdback=row["state"] == HOLDBACK,
+                joined_from=row["joined_from"],
             )
             if experiment_id
             else None,
@@ -107,3 +123,21 @@ class SqlRouting:
             .one()
         )
         return to_domain(Assignment, {**row, "arm": Arm(row["arm"])})
+
+    async def assigned(self, thread_key: str) -> Assignment | None:
+        """Returns the arm of a thread in the running experiment; None when it takes no part."""
+        statement = (
+            select(assignments)
+            .join(experiments, experiments.c.id == assignments.c.experiment_id)
+            .where(
+                assignments.c.thread_key == thread_key,
+                assignments.c.forced_reason.is_(None),
+                experiments.c.state.in_(_ASSIGNING),
+            )
+        )
+        row = (await self._connection.execute(statement)).mappings().first()
+        return to_domain(Assignment, {**row, "arm": Arm(row["arm"])}) if row else None
+
+
+def _ref(adapter_id: str | None, sha256: str) -> AdapterRef | None:
+    return AdapterRef(id=adapter_id, sha256=sha256) if adapter_id else None

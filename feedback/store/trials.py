@@ -74,15 +74,14 @@ class SqlShadows:
         self._connection = connection
 
     async def questions(
-        self, experiment_id: str, *, last: int, before: datetime, limit: int
+        self, experiment_id: str, *, last: int, before: datetime
     ) -> list[Interaction]:
-        """Returns some of the last real questions that the challenger has not answered yet.
+        """Returns those of the last real questions that the challenger has not answered yet.
 
         Args:
             experiment_id: Whose challenger.
             last: How many of the newest questions there are to answer in all.
             before: Only questions that were answered before this moment.
-            limit: Most questions to return now.
         """
         newest = (
             select(interactions)
@@ -100,7 +99,7 @@ class SqlShadows:
             shadow_answers.c.experiment_id == experiment_id
         )
         rows = await self._connection.execute(
-            select(newest).where(newest.c.id.not_in(done)).limit(limit)
+            select(newest).where(newest.c.id.not_in(done)).order_by(newest.c.answered_at)
         )
         return [to_interaction(row) for row in rows.mappings()]
 

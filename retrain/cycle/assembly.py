@@ -1,6 +1,6 @@
 """Puts a cycle together from what the composition root hands in: one place that knows all steps."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,11 +18,14 @@ from retrain.base_model import base_model_path, template_sha256
 from retrain.cycle.building import BuildingStep, DatasetSources
 from retrain.cycle.by_hand import Promotions
 from retrain.cycle.evaluating import EvaluatingStep, EvaluationSetup, GatingStep
-from retrain.cycle.experimenting import ExperimentingStep, PromotingStep
+from retrain.cycle.experimenting import ExperimentingStep
+from retrain.cycle.holdback import HoldbackWatch, PromotingStep
 from retrain.cycle.mining import MiningStep, PatternMiner
-from retrain.cycle.publishing import Publisher, PublishingStep
+from retrain.cycle.publishing import EXTERNAL, Publisher, PublishingStep
 from retrain.cycle.runner import CycleRunner, Step
+from retrain.cycle.staging import experiment_setup
 from retrain.cycle.training import TrainingStep
+from retrain.cycle.trials import TrialMover, no_term
 from retrain.cycle.weighing import WeighingStep
 from retrain.dataset.cleaning import DatasetChecks
 from retrain.dataset.policy import DatasetPolicy
@@ -32,6 +35,7 @@ from retrain.gates.policy import GatePolicy, tiny_base_policy
 from retrain.jobs.folder import JobFolder
 from retrain.publishing.prover import AdapterProver
 from retrain.publishing.watching import DeploymentWatch
+from retrain.scheduling.digest import WeeklyDigest
 from retrain.scheduling.schedule import CycleSchedule
 from retrain.training.spec import QloraRecipe, production_recipe
 
@@ -45,6 +49,7 @@ class Retraining:
     Attributes:
         watch: Looks whether the server in use still answers with its adapters.
         promotions: What people asked for by hand; closed here when nobody else can.
+        holdback: Watches a promoted champion.
         runs: Folder of the training runs and evaluations.
     """
 
@@ -52,6 +57,8 @@ class Retraining:
     publisher: Publisher
     watch: DeploymentWatch
     promotions: Promotions
+    holdback: HoldbackWatch
+    digest: WeeklyDigest
     runs: Path
 
     def stop_jobs(self) -> None:
@@ -69,6 +76,12 @@ def base_folder(settings: Settings) -> Path:
     if settings.model.base == PACKAGED_BASE:
         return base_model_path()
     return Path(settings.model.base)
+
+
+def publishing_platform(settings: Settings) -> str:
+    """Returns who runs the model servers; `external` when settings only say where one is."""
+    platform = settings.publish.platform
+    return EXTERNAL if platform == "process" and settings.model.url else platform
 
 
 def recipe_for(settings: Settings) -> QloraRecipe:
@@ -103,6 +116,7 @@ def assemble(
     *,
     style_dir: Path,
     environment: Mapping[str, str],
+    term: Callable[[], int | None] = no_term,
 ) -> Retraining:
     """Builds the runner with every step.
 
@@ -113,6 +127,7 @@ def assemble(
         embedder: For mining and splitting.
         style_dir: The style guide's folder.
         environment: Of training and evaluation processes.
+        term: The number of this process's leadership: an older leader's moves are refused.
 
     Raises:
         ConfigurationError: When the base snapshot, style guide or schedule is unusable.
@@ -144,10 +159,15 @@ def assemble(
         operators_channel=settings.slack.operators_channel,
     )
     publisher = Publisher(
-        store, clock, prover, settings.model.base, external_url=settings.model.url
+        store,
+        clock,
+        prover,
+        settings.model.base,
+        platform=publishing_platform(settings),
+        external_url=settings.model.url,
     )
     promotions = Promotions(clock=clock, operators_channel=settings.slack.operators_channel)
-    experiment = ExperimentPolicy.of(settings.experiment.profile)
+    mover = TrialMover(clock=clock, operators_channel=settings.slack.operators_channel, term=term)
     miner = PatternMiner(
         store, clock, embedder, lambda text: not guide.is_on_brand(text), MiningPolicy()
     )
@@ -170,15 +190,27 @@ def assemble(
         ),
         CycleState.PUBLISHING: PublishingStep(store, publisher),
         CycleState.EXPERIMENTING: ExperimentingStep(
-            store, clock, experiment, promotions,
-            slow_floor_ms=settings.experiment.slow_floor_s * 1000,
+            store, clock, experiment_setup(settings, store, clock, guide), promotions, mover
         ),
-        CycleState.PROMOTING: PromotingStep(store, clock),
+        CycleState.PROMOTING: PromotingStep(store, clock, mover),
     }  # fmt: skip
     schedule = CycleSchedule(settings.retrain.schedule)
     runner = CycleRunner(store, clock, schedule, steps, settings.slack.operators_channel)
+    digest = WeeklyDigest(
+        store,
+        clock,
+        CycleSchedule(settings.mining.digest, "UNDERSTUDY_MINING__DIGEST"),
+        miner,
+        channel=settings.slack.operators_channel,
+    )
     return Retraining(
-        runner=runner, publisher=publisher, watch=watch, promotions=promotions, runs=runs
+        runner=runner,
+        publisher=publisher,
+        watch=watch,
+        promotions=promotions,
+        holdback=HoldbackWatch(store, clock, mover),
+        digest=digest,
+        runs=runs,
     )
 
 

@@ -1,24 +1,67 @@
-"""Steps EXPERIMENTING and PROMOTING: the challenger plays to a share of threads until decided.
+"""Step EXPERIMENTING: the challenger plays to a share of threads until decided.
 
-Evidence is recomputed from the ordered log at every look; the stored copy is for people to read.
+QUEUED -> OFFLINE_OK -> LOADED -> CANARY -> RAMP -> TEST -> (READY) -> PROMOTING, one transaction a
+move. Evidence is recomputed from the ordered log at every look; the stored copy is for people.
 """
 
+import asyncio
 import secrets
-from dataclasses import asdict, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Protocol
 
 from feedback.clock import Clock
 from feedback.domain.cycle import Cycle, CycleOutcome, StepResult
-from feedback.domain.learning import AdapterState
+from feedback.domain.learning import Adapter, AdapterState
 from feedback.domain.operating import PromotionRequest, model_name
-from feedback.domain.trial import Trial
-from feedback.errors import NotFoundError
+from feedback.domain.trial import Approval, Trial, Verdict
+from feedback.errors import ConflictError, NotFoundError
 from feedback.store.unit_of_work import Store, Transaction
 from retrain.cycle.by_hand import CANCELLED, PROMOTED_BY_HAND, Promotions, by_hand_row
-from retrain.experiments.decision import PROMOTE, Decision, decide
-from retrain.experiments.events import parse_event
-from retrain.experiments.log import ExperimentLog
+from retrain.cycle.looking import Looker, changed_files
+from retrain.cycle.trials import TrialMover
+from retrain.experiments.decision import NONE, PROMOTE, REJECTED_GUARD, Decision
+from retrain.experiments.machine import State, Trigger, stage_trigger, transition, trigger_of
 from retrain.experiments.policy import ExperimentPolicy, RampStage
 from retrain.experiments.ramp import RampState, first_stage, next_stage
+
+APPROVAL_CARD = "approval_card"
+"""Outbox kind: ask a person for a promotion."""
+LOAD_FAILURES = 3
+
+
+_StateStep = Callable[[Transaction, Trial], Awaitable[StepResult | None]]
+
+
+class Shadow(Protocol):
+    """Lets the challenger answer real questions that nobody sees."""
+
+    async def more(self, trial: Trial) -> int:
+        """Answers some; returns how many are left."""
+        ...
+
+    async def alarm(self, tx: Transaction, trial: Trial) -> str | None:
+        """Returns the metric on which the challenger is certainly worse, None when on none."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentSetup:
+    """How experiments are run.
+
+    Attributes:
+        policy: What a policy is made of (`ExperimentPolicy.of`), stored with each experiment.
+        slow_floor_ms: No answer faster than this counts as slow, however brief (and so fast) the
+            champion's own answers are.
+        approval: A proven challenger waits for a person.
+        shadow: Before exposure; None leaves it out.
+    """
+
+    policy: Mapping[str, Any]
+    slow_floor_ms: float
+    approval: bool = False
+    shadow: Shadow | None = None
 
 
 class ExperimentingStep:
@@ -28,143 +71,264 @@ class ExperimentingStep:
         self,
         store: Store,
         clock: Clock,
-        policy: ExperimentPolicy,
+        setup: ExperimentSetup,
         promotions: Promotions,
-        *,
-        slow_floor_ms: float,
+        mover: TrialMover | None = None,
     ) -> None:
-        """Creates the step.
-
-        Args:
-            store: The record.
-            clock: Real or simulated time.
-            policy: Constants of every experiment it starts.
-            promotions: What people asked for by hand.
-            slow_floor_ms: No answer faster than this counts as slow, however brief (and so fast)
-                the champion's own answers are.
-        """
         self._store = store
         self._clock = clock
-        self._policy = policy
+        self._setup = setup
         self._promotions = promotions
-        self._slow_floor_ms = slow_floor_ms
+        self._mover = mover or TrialMover(clock=clock)
+        self._looker = Looker(self._mover)
+        self._steps: Mapping[State, _StateStep] = {
+            State.QUEUED: self._check_offline,
+            State.OFFLINE_OK: self._check_loaded,
+            State.READY: self._await_person,
+        }
 
     async def __call__(self, cycle: Cycle) -> StepResult:
-        """Takes one look at the experiment."""
+        """Takes a look at the experiment, through several states where none has to wait."""
+        result: StepResult | None = None
+        while result is None:
+            result = await self._look(cycle)
+        return result
+
+    async def _look(self, cycle: Cycle) -> StepResult | None:
+        """Takes one step; None when the next one can follow at once."""
         async with self._store.begin() as tx:
             trial = await tx.experiments.of_cycle(cycle.id)
             if trial is None:
-                trial = await self._start(tx, cycle)
-            elif (ended := await self._ended_by_people(tx, trial)) is not None:
-                return ended
-            log = ExperimentLog.of(
-                parse_event(row) for row in await tx.experiments.event_rows(trial)
-            )
-            now = self._clock.now()
-            decision = decide(log, now.timestamp())
-            if not decision.final:
-                request = await self._promotions.accepted(tx, trial)
-                if request is not None:
-                    return await self._promote_by_hand(tx, trial, decision, request)
-            await self._move(tx, trial, decision)
-            if decision.final and decision.decision != PROMOTE:
-                await tx.adapters.mark(trial.challenger_id, AdapterState.RETIRED)
-        context = {"experiment_id": trial.id}
-        if not decision.final:
-            return StepResult(reason=decision.reason, wait=True, context=context)
-        if decision.decision == PROMOTE:
-            return StepResult(reason=_promotion_reason(decision), context=context)
-        return StepResult(
-            reason=decision.reason,
-            outcome=CycleOutcome.ENDED,
-            gate=decision.decision,
-            context=context,
-        )
+                await self._queue(tx, cycle)
+                return None
+            if trial.ended_at is not None or trial.state == State.PROMOTING:
+                return _result(trial)
+            if trial.state != State.QUEUED and await self._overtaken(tx, trial):
+                return None
+            if trial.state != State.LOADED:
+                return await self._steps.get(State(trial.state), self._decide)(tx, trial)
+        # Answers in the shadow take longer than a transaction may.
+        return await self._expose(trial)
 
-    async def _ended_by_people(self, tx: Transaction, trial: Trial) -> StepResult | None:
-        """Returns the end that people gave an experiment, None when evidence is to decide."""
-        context = {"experiment_id": trial.id}
-        if trial.decision == PROMOTED_BY_HAND:
-            return StepResult(reason=_by_hand_reason(trial), context=context)
-        champion, _ = await tx.adapters.champion()
-        now = champion.id if champion else None
-        if now == trial.champion_id and trial.decision != CANCELLED:
-            return None
-        reason = (
-            f"the champion was changed by hand from {model_name(trial.champion_id)} to "
-            f"{model_name(now)}: the arms can no longer be compared"
-        )
-        if trial.ended_at is None:
-            at = self._clock.now()
-            after = replace(trial, state=CANCELLED, decision=CANCELLED, ended_at=at)
-            await tx.experiments.advance(trial, after, at)
-            await self._audit(tx, trial, trial.state, CANCELLED, reason)
-            await tx.adapters.mark(trial.challenger_id, AdapterState.RETIRED)
-        return StepResult(
-            reason=reason, outcome=CycleOutcome.ENDED, gate=CANCELLED, context=context
-        )
-
-    async def _promote_by_hand(
-        self, tx: Transaction, trial: Trial, decision: Decision, request: PromotionRequest
-    ) -> StepResult:
-        """Ends the experiment in favour of the challenger; the evidence so far is kept."""
-        row = {
-            **decision.to_row(),
-            "plan": self._policy.plan,
-            "by_hand": by_hand_row(request),
-        }
-        after = replace(trial, state="PROMOTING", decision=PROMOTED_BY_HAND, evidence=row)
-        after = await tx.experiments.advance(trial, after, self._clock.now())
-        await self._audit(tx, trial, trial.state, after.state, _by_hand_reason(after))
-        return StepResult(reason=_by_hand_reason(after), context={"experiment_id": trial.id})
-
-    async def _start(self, tx: Transaction, cycle: Cycle) -> Trial:
-        champion, _ = await tx.adapters.champion()
+    async def _queue(self, tx: Transaction, cycle: Cycle) -> None:
         now = self._clock.now()
-        first = first_stage(self._policy)
-        p95 = await tx.experiments.champion_latency_p95()
         trial = Trial(
             id=f"e-{cycle.id}",
             cycle_id=cycle.id,
             challenger_id=cycle.context["adapter_id"],
-            champion_id=champion.id if champion else None,
+            champion_id=None,
             salt=secrets.token_hex(16),
-            policy={"profile": self._policy.profile},
-            slow_ms=max(p95, self._slow_floor_ms) if p95 is not None else None,
-            state=first.stage,
-            stage=first.stage,
-            share=first.share,
+            policy=self._setup.policy,
+            slow_ms=None,
+            state=State.QUEUED,
+            stage="",
+            share=0.0,
             version=1,
+            author=cycle.requested_by,
             started_at=now,
         )
         await tx.experiments.add(trial)
-        await self._audit(tx, trial, "", trial.state, "the experiment starts")
-        return trial
+        await tx.audit.append(
+            subject=f"experiment:{trial.id}",
+            from_state="",
+            to_state=trial.state,
+            actor=cycle.requested_by,
+            reason="the experiment is queued",
+            at=now,
+        )
 
-    async def _move(self, tx: Transaction, trial: Trial, decision: Decision) -> None:
-        """Stores the stage and the evidence when they changed."""
+    async def _overtaken(self, tx: Transaction, trial: Trial) -> bool:
+        """Ends an experiment whose champion is another one by now: the arms compare nothing."""
+        champion, _ = await tx.adapters.champion()
+        now = champion.id if champion else None
+        if now == trial.champion_id:
+            return False
+        reason = (
+            f"the champion was changed by hand from {model_name(trial.champion_id)} to "
+            f"{model_name(now)}: the arms can no longer be compared"
+        )
+        await self._end(tx, trial, Trigger.CANCEL, reason, CANCELLED)
+        return True
+
+    async def _check_offline(self, tx: Transaction, trial: Trial) -> StepResult | None:
+        """One at a time; and only what the gates let pass and nobody took back before."""
+        busy = await tx.experiments.on_stage()
+        if busy is not None:
+            return _waiting(trial, f"{busy.id} has the stage ({busy.state.lower()}); it is next")
+        adapter = await _adapter(tx, trial)
+        blocked = await tx.adapters.blocked_by(adapter)
+        evaluation = (await tx.training.evaluations(adapter.training_run_id)).get("candidate")
+        gates = (evaluation["gates"] if evaluation else None) or {}
+        if blocked is not None:
+            refused = f"{blocked}, which shares its weights or its dataset, was taken back"
+        elif not gates.get("passed"):
+            refused = f"no offline evaluation of {adapter.id} passed every gate"
+        else:
+            champion, _ = await tx.adapters.champion()
+            await self._mover.move(
+                tx,
+                trial,
+                Trigger.OFFLINE_PASSED,
+                f"offline evaluation of {adapter.training_run_id}: {gates.get('headline')}",
+                champion_id=champion.id if champion else None,
+            )
+            return None
+        await self._end(tx, trial, Trigger.OFFLINE_FAILED, refused, CANCELLED)
+        return None
+
+    async def _check_loaded(self, tx: Transaction, trial: Trial) -> StepResult | None:
+        adapter = await _adapter(tx, trial)
+        active = await tx.deployments.active()
+        served = active is not None and trial.challenger_id in active.proven
+        changed = await asyncio.to_thread(changed_files, {"challenger": adapter})
+        if served and not changed:
+            reason = f"{adapter.id} is proven to be served from the file that was evaluated"
+            await self._mover.move(tx, trial, Trigger.LOADED, reason)
+            return None
+        problem = "its file changed after the evaluation" if changed else "it is not proven"
+        failures = int((trial.evidence or {}).get("load_failures", 0)) + 1
+        if failures >= LOAD_FAILURES:
+            reason = f"{adapter.id} could not be loaded, {failures} times: {problem}"
+            await self._end(tx, trial, Trigger.LOAD_FAILED, reason, State.INVALID)
+            return None
+        after = replace(trial, evidence={"load_failures": failures, "reason": problem})
+        await tx.experiments.advance(trial, after, self._clock.now(), term=self._mover.term())
+        return _waiting(trial, f"{adapter.id}: {problem}")
+
+    async def _expose(self, trial: Trial) -> StepResult | None:
+        """Enters the first stage once the answers in the shadow are there and raise no alarm."""
+        shadow = self._setup.shadow
+        left = await shadow.more(trial) if shadow else 0
+        if left:
+            return _waiting(trial, f"{left} real questions to answer in the shadow")
+        async with self._store.begin() as tx:
+            metric = await shadow.alarm(tx, trial) if shadow else None
+            if metric is not None:
+                reason = f"the answers in the shadow are worse than the champion's: {metric}"
+                word = f"{REJECTED_GUARD}{metric}"
+                await self._end(tx, trial, Trigger.GUARDRAIL, reason, word)
+                return None
+            stage = first_stage(ExperimentPolicy.of(trial.policy))
+            trigger = stage_trigger(stage)
+            if not await self._may(tx, trial, trigger):
+                return _waiting(trial, "traffic is frozen: nothing moves forward")
+            now = self._clock.now()
+            p95 = await tx.experiments.champion_latency_p95()
+            await self._mover.move(
+                tx,
+                trial,
+                trigger,
+                "people may meet it",
+                stage=stage.stage,
+                share=stage.share,
+                slow_ms=max(p95, self._setup.slow_floor_ms) if p95 is not None else None,
+                started_at=now,
+                joined_from=now,
+            )
+        return None
+
+    async def _decide(self, tx: Transaction, trial: Trial) -> StepResult | None:
+        trial, decision = await self._looker.noted(tx, trial)
+        if not decision.final:
+            request = await self._promotions.accepted(tx, trial)
+            if request is not None:
+                await self._promote_by_hand(tx, trial, request)
+                return None
+            stage = await self._next_stage(tx, trial, decision)
+            if stage is not None:
+                await self._mover.move(
+                    tx,
+                    trial,
+                    stage_trigger(stage),
+                    decision.reason,
+                    stage=stage.stage,
+                    share=stage.share,
+                )
+            return _waiting(trial, decision.reason)
+        trigger = trigger_of(decision, auto=not self._setup.approval)
+        assert trigger is not None, f"{decision.decision} is final"
+        if decision.decision != PROMOTE:
+            await self._end(tx, trial, trigger, decision.reason, decision.decision)
+            return None
+        if not await self._may(tx, trial, trigger):
+            return _waiting(trial, "proven, and traffic is frozen: nothing moves forward")
+        moved = await self._mover.move(tx, trial, trigger, _promotion_reason(decision))
+        if trigger is Trigger.PROVEN:
+            await self._ask(tx, moved)
+        return None
+
+    async def _ask(self, tx: Transaction, trial: Trial) -> None:
         now = self._clock.now()
-        row = {**decision.to_row(), "plan": self._policy.plan}
-        after = replace(trial, decision=decision.decision, evidence=row)
-        if decision.final:
-            promoted = decision.decision == PROMOTE
-            state = "PROMOTING" if promoted else decision.decision.partition(":")[0]
-            after = replace(after, state=state, ended_at=None if promoted else now)
-        elif (stage := await self._next_stage(tx, trial, decision)) is not None:
-            after = replace(after, state=stage.stage, stage=stage.stage, share=stage.share)
-        known = (trial.evidence or {}).get("counts")
-        if (after.state, after.decision, row["counts"]) == (trial.state, trial.decision, known):
-            return
-        await tx.experiments.advance(trial, after, now)
-        if after.state != trial.state:
-            await self._audit(tx, trial, trial.state, after.state, decision.reason)
+        hours = ExperimentPolicy.of(trial.policy).approval_hours
+        await tx.approvals.ask(
+            Approval(
+                experiment_id=trial.id,
+                version=trial.version,
+                asked_at=now,
+                expires_at=now + timedelta(hours=hours),
+            )
+        )
+        await tx.outbox.add(
+            key=f"approval:{trial.id}:{trial.version}",
+            kind=APPROVAL_CARD,
+            payload={
+                "experiment_id": trial.id,
+                "version": trial.version,
+                "channel": self._mover.operators_channel,
+            },
+        )
+
+    async def _await_person(self, tx: Transaction, trial: Trial) -> StepResult | None:
+        """Every channel goes on; a person grants, denies, or lets the chance pass."""
+        noted, decision = await self._looker.noted(tx, trial)
+        trigger = trigger_of(decision, auto=False)
+        if trigger is not None:
+            await self._end(tx, noted, trigger, decision.reason, decision.decision)
+            return None
+        approval = await tx.approvals.get(trial.id, trial.version)
+        if approval is None:
+            raise NotFoundError(f"nobody was asked about version {trial.version} of {trial.id}")
+        if approval.verdict is Verdict.DENIED:
+            reason = f"{approval.decided_by} denied the promotion: {approval.reason}"
+            await self._end(tx, noted, Trigger.DENIED, reason, CANCELLED)
+            return None
+        if approval.verdict is Verdict.GRANTED and await self._may(tx, noted, Trigger.APPROVED):
+            await self._mover.move(
+                tx,
+                noted,
+                Trigger.APPROVED,
+                f"approved by {approval.decided_by}: {approval.reason}",
+                actor=approval.decided_by or "",
+                decision=PROMOTE,
+            )
+            return None
+        now = self._clock.now()
+        if approval.verdict is None and now >= approval.expires_at:
+            evidence = {**(noted.evidence or {}), "promote_from": now.timestamp()}
+            reason = "nobody approved the promotion in time, the test goes on"
+            await self._mover.move(
+                tx, noted, Trigger.APPROVAL_EXPIRED, reason, evidence=evidence, decision=NONE
+            )
+            return None
+        return _waiting(trial, f"waits for an approval until {approval.expires_at:%Y-%m-%d %H:%M}")
+
+    async def _promote_by_hand(
+        self, tx: Transaction, trial: Trial, request: PromotionRequest
+    ) -> None:
+        """Ends the experiment in favour of the challenger; the evidence so far is kept."""
+        row = {**(trial.evidence or {}), "by_hand": by_hand_row(request)}
+        reason = f"promoted by hand by {request.requested_by}: {request.reason}"
+        await self._mover.move(
+            tx, trial, Trigger.OVERRIDDEN, reason, decision=PROMOTED_BY_HAND, evidence=row
+        )
 
     async def _next_stage(
         self, tx: Transaction, trial: Trial, decision: Decision
     ) -> RampStage | None:
+        """Returns the stage to enter now, None while the present one or the brake holds."""
         entered = (await tx.experiments.stages(trial.id))[-1].entered_at
-        return next_stage(
-            self._policy,
+        stage = next_stage(
+            ExperimentPolicy.of(trial.policy),
             RampState(
                 stage=trial.stage,
                 entered_at=entered.timestamp(),
@@ -172,80 +336,53 @@ class ExperimentingStep:
             ),
             self._clock.now().timestamp(),
         )
+        if stage is None or not await self._may(tx, trial, stage_trigger(stage)):
+            return None
+        return stage
 
-    async def _audit(
-        self, tx: Transaction, trial: Trial, before: str, after: str, reason: str
+    async def _may(self, tx: Transaction, trial: Trial, trigger: Trigger) -> bool:
+        try:
+            transition(await self._mover.standing(tx, trial), trigger)
+        except ConflictError:
+            return False
+        return True
+
+    async def _end(
+        self, tx: Transaction, trial: Trial, trigger: Trigger, reason: str, word: str
     ) -> None:
-        await tx.audit.append(
-            subject=f"experiment:{trial.id}",
-            from_state=before,
-            to_state=after,
-            actor="scheduler",
-            reason=reason,
-            at=self._clock.now(),
-        )
-
-
-class PromotingStep:
-    """Swaps the champion pointer; doing it twice is noticed and changes nothing."""
-
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
-
-    async def __call__(self, cycle: Cycle) -> StepResult:
-        """Promotes the challenger of this cycle's experiment."""
-        now = self._clock.now()
-        async with self._store.begin() as tx:
-            trial = await tx.experiments.of_cycle(cycle.id)
-            if trial is None:
-                raise NotFoundError(f"cycle {cycle.id} has no experiment to promote from")
-            champion, version = await tx.adapters.champion()
-            present = champion.id if champion else None
-            if present not in {trial.challenger_id, trial.champion_id}:
-                return await self._overtaken(tx, trial, present)
-            if present != trial.challenger_id:
-                await tx.adapters.promote(trial.challenger_id, version=version, at=now)
-                await tx.audit.append(
-                    subject="champion",
-                    from_state=champion.id if champion else "base",
-                    to_state=trial.challenger_id,
-                    actor="scheduler",
-                    reason=cycle.reason or "",
-                    at=now,
-                )
-            if trial.ended_at is None:
-                await tx.experiments.advance(
-                    trial, replace(trial, state="CHAMPION", ended_at=now), now
-                )
-        return StepResult(
-            reason=f"{trial.challenger_id} is the champion: {cycle.reason}",
-            outcome=CycleOutcome.PROMOTED,
-        )
-
-    async def _overtaken(self, tx: Transaction, trial: Trial, present: str | None) -> StepResult:
-        """Ends an experiment whose champion was changed by hand after it had been decided."""
-        now = self._clock.now()
-        await tx.experiments.advance(
-            trial, replace(trial, state=CANCELLED, decision=CANCELLED, ended_at=now), now
-        )
+        """Ends an experiment against the challenger; an impossible split stops everything."""
+        await self._mover.move(tx, trial, trigger, reason, decision=word)
         await tx.adapters.mark(trial.challenger_id, AdapterState.RETIRED)
-        return StepResult(
-            reason=f"the champion was changed by hand to {model_name(present)} meanwhile",
-            outcome=CycleOutcome.ENDED,
-            gate=CANCELLED,
-        )
+        if trigger is Trigger.SRM:
+            await self._mover.freeze(tx, f"experiment {trial.id}: {reason}")
 
 
-def _by_hand_reason(trial: Trial) -> str:
-    by_hand = (trial.evidence or {}).get("by_hand", {})
-    return f"promoted by hand by {by_hand.get('by')}: {by_hand.get('reason')}"
+async def _adapter(tx: Transaction, trial: Trial) -> Adapter:
+    adapter = await tx.adapters.get(trial.challenger_id)
+    if adapter is None:
+        raise NotFoundError(f"adapter {trial.challenger_id} is gone from the database")
+    return adapter
+
+
+def _waiting(trial: Trial, reason: str) -> StepResult:
+    return StepResult(reason=reason, wait=True, context={"experiment_id": trial.id})
+
+
+def _result(trial: Trial) -> StepResult:
+    """Returns what a cycle makes of an experiment that is decided."""
+    reason = str((trial.evidence or {}).get("reason", trial.state))
+    context = {"experiment_id": trial.id}
+    if trial.state == State.PROMOTING:
+        return StepResult(reason=reason, context=context)
+    return StepResult(
+        reason=reason, outcome=CycleOutcome.ENDED, gate=trial.decision, context=context
+    )
 
 
 def _promotion_reason(decision: Decision) -> str:
-    champion, challenger = (asdict(counts) for counts in decision.counts)
+    champion, challenger = decision.counts
     lift = decision.evidence.lift
     return (
-        f"{decision.reason}; lift {lift:+.2f} over {champion['rated']} + {challenger['rated']} "
+        f"{decision.reason}; lift {lift:+.2f} over {champion.rated} + {challenger.rated} "
         f"rated threads on day {decision.day:.1f}"
     )

@@ -127,7 +127,13 @@ _STOPS: Mapping[Trigger, State] = {
     Trigger.SRM: State.INVALID,
     Trigger.SHA_CHANGED: State.INVALID,
 }
-_BEFORE_SWAP = (State.QUEUED, State.OFFLINE_OK, State.LOADED, *_EXPOSED)
+_BEFORE_SWAP = (
+    State.QUEUED,
+    State.OFFLINE_OK,
+    State.LOADED,
+    *_EXPOSED,
+    State.PROMOTING,
+)
 
 TABLE: Mapping[tuple[State, Trigger], State] = {
     (State.QUEUED, Trigger.OFFLINE_PASSED): State.OFFLINE_OK,
@@ -144,6 +150,8 @@ TABLE: Mapping[tuple[State, Trigger], State] = {
     **{(state, trigger): end for state in _EXPOSED for trigger, end in _STOPS.items()},
     # A file that changes while it is only loaded makes the proof of loading worthless too.
     (State.LOADED, Trigger.SHA_CHANGED): State.INVALID,
+    # What the answers in the shadow show, nobody needs to see.
+    (State.LOADED, Trigger.GUARDRAIL): State.REJECTED_GUARD,
     **{(state, Trigger.FUTILE): State.FUTILE for state in _EXPOSED[:3]},
     **{(state, Trigger.TIMEOUT): State.INCONCLUSIVE for state in _EXPOSED[:3]},
     (State.TEST, Trigger.PROVEN): State.READY,

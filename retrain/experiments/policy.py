@@ -193,6 +193,11 @@ class ExperimentPolicy:
             "holdback_days": self.holdback_days,
         }
 
+    def holdback_share_for(self, per_day: float) -> float:
+        """Returns the share that the previous champion keeps, at so many threads a day."""
+        low = per_day < self.holdback_traffic
+        return self.holdback_share_low_traffic if low else self.holdback_share
+
     @property
     def final_share(self) -> float:
         """Challenger share of the last stage (the "50 % stage")."""

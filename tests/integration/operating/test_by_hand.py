@@ -13,10 +13,10 @@ from feedback.domain.trial import Trial
 from feedback.operations import request_promotion, set_brake, standing
 from feedback.store.unit_of_work import Store
 from retrain.cycle.by_hand import CANCELLED, PROMOTED_BY_HAND, Promotions
-from retrain.cycle.experimenting import ExperimentingStep, PromotingStep
+from retrain.cycle.experimenting import ExperimentingStep, ExperimentSetup
+from retrain.cycle.holdback import PromotingStep
 from retrain.cycle.runner import CycleRunner
 from retrain.experiments.machine import TABLE, Trigger
-from retrain.experiments.policy import ExperimentPolicy
 from retrain.scheduling.schedule import CycleSchedule
 from tests.integration.operating.stage import NOW, OPERATORS, add_adapter, serve, set_stage
 from tests.integration.operating.test_traffic import notices
@@ -24,13 +24,11 @@ from tests.integration.operating.test_traffic import notices
 CLOCK = FixedClock(NOW + timedelta(hours=1))
 ADMIN = Act(by="U0ADMIN", reason="clear enough", at=NOW, channel=OPERATORS)
 PROMOTIONS = Promotions(clock=CLOCK, operators_channel=OPERATORS)
+SETUP = ExperimentSetup(policy={"profile": "default"}, slow_floor_ms=5000)
 
 
 async def look(store: Store, cycle: Cycle) -> StepResult:
-    step = ExperimentingStep(
-        store, CLOCK, ExperimentPolicy.of("default"), PROMOTIONS, slow_floor_ms=5000
-    )
-    return await step(cycle)
+    return await ExperimentingStep(store, CLOCK, SETUP, PROMOTIONS)(cycle)
 
 
 async def ask(store: Store) -> None:
@@ -78,20 +76,17 @@ async def test_a_request_promotes_once_however_often_the_steps_run(store: Store)
     assert (now.champion_id, now.champion_version) == ("new", 1)
     assert len(entries) == 1
     assert "clear enough" in entries[0].reason
-    assert (await experiment(store)).state == "CHAMPION"
+    assert (await experiment(store)).state == "HOLDBACK"
 
 
 async def test_the_cycle_ends_as_promoted_and_it_is_told(store: Store) -> None:
     cycle = await set_stage(store)
-    policy = ExperimentPolicy.of("default")
     runner = CycleRunner(
         store,
         CLOCK,
         CycleSchedule("0 3 * * sun"),
         {
-            CycleState.EXPERIMENTING: ExperimentingStep(
-                store, CLOCK, policy, PROMOTIONS, slow_floor_ms=5000
-            ),
+            CycleState.EXPERIMENTING: ExperimentingStep(store, CLOCK, SETUP, PROMOTIONS),
             CycleState.PROMOTING: PromotingStep(store, CLOCK),
         },
         OPERATORS,

@@ -11,7 +11,7 @@ from feedback.store.conversations import Thread
 START = datetime(2026, 3, 1, tzinfo=UTC)
 OLD, NEW = AdapterRef(id="old", sha256="o"), AdapterRef(id="new", sha256="n")
 EXPERIMENT = ActiveExperiment(
-    id="e", salt="s", stage="RAMP", share=0.5, challenger=NEW, started_at=START
+    id="e", salt="s", stage="RAMP", share=0.5, challenger=NEW, champion=OLD, joined_from=START
 )
 ROUTE = Route(
     url="http://m", base_model="base", template_sha256="t", served=frozenset({"old", "new"}),

@@ -1,0 +1,164 @@
+"""What a look at an experiment rests on, and whether an earlier one would find the same again."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from feedback.domain.learning import Adapter
+from feedback.domain.trial import Look, Trial
+from feedback.store.unit_of_work import Transaction
+from retrain.cycle.trials import TrialMover, look_of
+from retrain.experiments.decision import Decision, decide, watch
+from retrain.experiments.events import parse_event
+from retrain.experiments.log import ExperimentLog
+from retrain.experiments.machine import State
+from retrain.experiments.policy import ExperimentPolicy
+from retrain.publishing.identity import WEIGHTS, file_sha256
+
+Row = Mapping[str, Any]
+
+TOLERANCE = 1e-9
+"""Logs of evidence that differ by more are not the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A log at a moment.
+
+    Attributes:
+        rows: Events in order.
+        now: Seconds at which it is looked at.
+    """
+
+    rows: Sequence[Row]
+    now: float
+
+    def digest(self) -> str:
+        """Returns the sha256 of the log."""
+        text = json.dumps(self.rows, sort_keys=True, default=str, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Looker:
+    """Recomputes the evidence at every look, and stores it where it is news.
+
+    Args:
+        mover: Its clock, its brake.
+    """
+
+    def __init__(self, mover: TrialMover) -> None:
+        self._mover = mover
+
+    async def noted(self, tx: Transaction, trial: Trial) -> tuple[Trial, Decision]:
+        """Takes a look.
+
+        Returns:
+            The experiment with what was found, as stored, and the decision.
+
+        Raises:
+            ConflictError: When somebody moved the experiment meanwhile.
+        """
+        files = await asyncio.to_thread(changed_files, await _arms(tx, trial))
+        now = self._mover.clock.now().timestamp()
+        seen = Seen(rows=await tx.experiments.event_rows(trial), now=now)
+        if files and not any(row["type"] == "adapter_sha" for row in seen.rows):
+            look = replace(self._look(trial, _judge(trial, seen)), shas=files)
+            await tx.experiments.note(trial, look, trial.evidence or {})
+            seen = Seen(rows=await tx.experiments.event_rows(trial), now=now)
+        decision = _judge(trial, seen)
+        known = trial.evidence or {}
+        if not same_as_before(known, seen, lambda earlier: _judge(trial, earlier)):
+            await self._mover.freeze(
+                tx, f"the same log of {trial.id} gave other evidence than at the last look"
+            )
+        row = {**decision.to_row(), "plan": ExperimentPolicy.of(trial.policy).plan}
+        row |= {key: known[key] for key in _KEPT[trial.state == State.READY] if key in known}
+        look = self._look(trial, decision)
+        if (trial.decision, known.get("counts")) != (look.decision, row["counts"]):
+            trial = await tx.experiments.note(trial, look, {**row, "seen": seen_of(seen)})
+        return trial, decision
+
+    def _look(self, trial: Trial, decision: Decision) -> Look:
+        """Returns the look; while a promotion waits its word is that it was proven."""
+        look = look_of(decision, trial, self._mover.clock)
+        if trial.state == State.READY and not decision.final:
+            return replace(look, decision=trial.decision or look.decision)
+        return look
+
+
+_KEPT = {False: ("promote_from",), True: ("promote_from", "reason")}
+"""What a look leaves of the evidence before, by whether a promotion waits."""
+
+
+def _judge(trial: Trial, seen: Seen) -> Decision:
+    log = ExperimentLog.of(map(parse_event, seen.rows))
+    if trial.state == State.READY:
+        return watch(log, seen.now)
+    since = float((trial.evidence or {}).get("promote_from", 0.0))
+    return decide(log, seen.now, promote_from=since)
+
+
+async def _arms(tx: Transaction, trial: Trial) -> dict[str, Adapter]:
+    names = {"champion": trial.champion_id, "challenger": trial.challenger_id}
+    found = {arm: await tx.adapters.get(name) for arm, name in names.items() if name}
+    return {arm: adapter for arm, adapter in found.items() if adapter is not None}
+
+
+def seen_of(seen: Seen) -> dict[str, Any]:
+    """Returns what is kept of a look, to be compared with at the next one."""
+    return {"events": len(seen.rows), "now": seen.now, "digest": seen.digest()}
+
+
+def same_as_before(known: Row, seen: Seen, judge: Callable[[Seen], Decision]) -> bool:
+    """Whether the log as it was at the last look still gives the evidence that was stored then.
+
+    Where the log itself changed since (a late commit, a person who was forgotten) nothing can be
+    compared, and nothing is wrong.
+
+    Args:
+        known: The stored evidence, with what `seen_of` kept.
+        seen: The log now.
+        judge: Decides a log.
+    """
+    last = known.get("seen")
+    if not last or last["now"] >= seen.now:
+        return True
+    earlier = Seen(rows=seen.rows[: last["events"]], now=last["now"])
+    if earlier.digest() != last["digest"]:
+        return True
+    found = judge(earlier).evidence.to_row()["log"]
+    return _alike(known["evidence"]["log"], found)
+
+
+def changed_files(adapters: Mapping[str, Adapter]) -> dict[str, str]:
+    """Returns the sha256 of every adapter file that is not the registered one, by arm.
+
+    A file that is not here (another machine serves it) tells nothing.
+    """
+    found = {}
+    for arm, adapter in adapters.items():
+        path = adapter.path / WEIGHTS
+        try:
+            stat = path.stat()
+        except OSError:
+            continue
+        sha = _sha256(path, stat.st_mtime_ns, stat.st_size)
+        if sha != adapter.sha256:
+            found[arm] = sha
+    return found
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, _changed_ns: int, _size: int) -> str:
+    return file_sha256(path)
+
+
+def _alike(one: Any, other: Any) -> bool:  # noqa: ANN401  (JSON)
+    if isinstance(one, Mapping):
+        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+    return bool(abs(one - other) <= TOLERANCE)
