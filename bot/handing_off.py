@@ -111,6 +111,18 @@ class HandoffDesk:
                 return await self._open(tx, interaction, interaction.asker, HandoffReason.ABSTAINED)
         return False
 
+    async def failed(self, tx: Transaction, interaction: Interaction) -> bool:
+        """Calls a person where the bot gave up, in the transaction that records it.
+
+        Returns:
+            Whether somebody is called, now or by a predecessor; `wake` after the commit then.
+        """
+        if _in_private(interaction) or not await self._whom(tx, interaction):
+            return False
+        if await tx.handoffs.of_interactions([interaction.id]):
+            return True
+        return await self._open(tx, interaction, interaction.asker, HandoffReason.FAILED)
+
     async def take(self, press: Press) -> None:
         """Takes an open hand-off.
 

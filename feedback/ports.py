@@ -3,7 +3,7 @@
 The composition roots in `deploy` choose the implementations and mypy proves that they fit.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -83,6 +83,6 @@ class TextGenerator(Protocol):
 
     def stream(
         self, messages: Sequence[Message], *, adapter: str | None, options: GenerationOptions
-    ) -> AsyncIterator[str | Generation]:
+    ) -> AsyncGenerator[str | Generation, None]:
         """Yields text deltas and, last, the finished Generation; raises as `chat` does."""
         ...

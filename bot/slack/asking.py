@@ -129,7 +129,9 @@ class Asking:
                 return await self._deliver_stored(row, question, prepared)
             case InteractionState.FAILED if again:
                 # It was given up, and whoever did it may have died before the apology.
-                await self._poster.apologise(known, apology(_incident(row)))
+                async with self._store.begin() as tx:
+                    called = await self._parts.handoffs.failed(tx, known)
+                await self._poster.apologise(known, apology(_incident(row), called=called))
             case InteractionState.ERASED if again and known.answer_ts is not None:
                 await self._poster.take_back(known, known.answer_ts)
             case _ if question.asked_by is not None:
@@ -147,9 +149,17 @@ class Asking:
             found = await tx.conversations.by_question(question.team, question.channel, question.ts)
             if found is None or found.state in closed:
                 return
-            await tx.conversations.mark_failed(found.id, type(exc).__name__, at=self._clock.now())
+            await tx.conversations.mark_failed(
+                found.id,
+                type(exc).__name__,
+                at=self._clock.now(),
+                assignment=await tx.routing.assigned(found.thread_key),
+            )
+            called = await self._parts.handoffs.failed(tx, found)
+        if called:
+            self._parts.handoffs.wake()
         try:
-            await self._poster.apologise(found, apology(incident))
+            await self._poster.apologise(found, apology(incident, called=called))
         finally:
             await self._parts.status.clear(question)
 

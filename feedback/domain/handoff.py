@@ -13,6 +13,7 @@ class HandoffReason(StrEnum):
 
     ABSTAINED = "abstained"
     BUTTON = "button"
+    FAILED = "failed"
     WORDS = "words"
 
 

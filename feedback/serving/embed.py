@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 import httpx
 import numpy as np
@@ -17,6 +17,7 @@ from feedback.errors import (
     UnderstudyError,
 )
 from feedback.ports import Vectors
+from feedback.serving.breaker import CircuitBreaker
 from feedback.serving.failures import from_response
 
 BATCH = 32
@@ -34,6 +35,7 @@ class HttpEmbedder:
         embedder_id: The space's name, for servers whose `/info` does not tell.
         token: Bearer to send.
         timeout_s: Deadline of one request.
+        breaker: Of this server, shared by everybody who asks it; None always asks.
     """
 
     def __init__(
@@ -43,10 +45,12 @@ class HttpEmbedder:
         embedder_id: str | None = None,
         token: str | None = None,
         timeout_s: float = 30.0,
+        breaker: CircuitBreaker | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._id = embedder_id
         self._timeout_s = timeout_s
+        self._breaker = breaker
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
         self._client = httpx.AsyncClient(
             base_url=self._base_url, headers=headers, timeout=timeout_s, trust_env=False
@@ -136,6 +140,12 @@ class HttpEmbedder:
 
     @asynccontextmanager
     async def _mapped(self) -> AsyncIterator[None]:
+        guard = nullcontext() if self._breaker is None else self._breaker.guarding()
+        async with guard, self._foreign():
+            yield
+
+    @asynccontextmanager
+    async def _foreign(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self._timeout_s):
                 yield

@@ -1,6 +1,6 @@
 """A text generator with scripted answers: for tests of everything that talks to a model."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from feedback.errors import AdapterNotServedError, UnderstudyError
@@ -71,7 +71,7 @@ class FakeTextGenerator:
 
     async def stream(
         self, messages: Sequence[Message], *, adapter: str | None, options: GenerationOptions
-    ) -> AsyncIterator[str | Generation]:
+    ) -> AsyncGenerator[str | Generation, None]:
         """Yields the same answer word by word and, last, the Generation."""
         generation = await self.chat(messages, adapter=adapter, options=options)
         words = generation.text.split(" ")

@@ -7,20 +7,19 @@ closed; `timeout` bounds single reads only; an unknown adapter is answered by th
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 from huggingface_hub import AsyncInferenceClient
 
+from feedback.domain.rollout import TGI_BASE_NAME
 from feedback.errors import AdapterNotServedError, StreamBrokenError
 from feedback.ports import Generation, GenerationOptions, Message
+from feedback.serving.breaker import CircuitBreaker
 from feedback.serving.failures import from_response, mapped
-
-BASE_MODEL_NAME = "tgi"
-"""The `model` that TGI answers with the base; any other string names an adapter."""
 
 _CONNECT_S = 5.0
 _NO_KEY = "-"
@@ -69,6 +68,7 @@ class TgiTextGenerator:
             so they are refused here.
         base_name: What the engine calls its base: `tgi`; for vLLM the served model name.
         token: The server's API key; a placeholder is sent when there is none.
+        breaker: Of this server, shared by everybody who asks it; None always asks.
     """
 
     def __init__(
@@ -76,14 +76,16 @@ class TgiTextGenerator:
         base_url: str,
         *,
         adapters: Collection[str] = (),
-        base_name: str = BASE_MODEL_NAME,
+        base_name: str = TGI_BASE_NAME,
         token: str | None = None,
         max_connections: int = 100,
+        breaker: CircuitBreaker | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/").removesuffix("/v1")
         self._adapters = frozenset(adapters)
         self._base_name = base_name
         self._token = token or _NO_KEY
+        self._breaker = breaker
         self._pool = httpx2.AsyncClient(
             limits=httpx2.Limits(
                 max_connections=max_connections, max_keepalive_connections=max_connections
@@ -122,7 +124,7 @@ class TgiTextGenerator:
 
     async def stream(
         self, messages: Sequence[Message], *, adapter: str | None, options: GenerationOptions
-    ) -> AsyncIterator[str | Generation]:
+    ) -> AsyncGenerator[str | Generation, None]:
         """Yields text deltas and, last, the finished Generation.
 
         Leaving the loop early (close the generator) closes the connection, which frees the
@@ -250,6 +252,7 @@ class TgiTextGenerator:
         self, timeout_s: float | None, path: str = "", *, stream: bool = False
     ) -> AsyncIterator[AsyncInferenceClient]:
         async with (
+            self._guarding(),
             mapped(self._base_url, what="generation", stream=stream),
             asyncio.timeout(timeout_s),
         ):
@@ -258,6 +261,9 @@ class TgiTextGenerator:
                 yield client
             finally:
                 await client.close()  # type: ignore[no-untyped-call]
+
+    def _guarding(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if self._breaker is None else self._breaker.guarding()
 
     async def _post(self, path: str, body: dict[str, Any], timeout_s: float) -> object:
         async with mapped(self._base_url, what=path.removeprefix("/")), asyncio.timeout(timeout_s):

@@ -10,7 +10,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from feedback.domain.interaction import Arm, Interaction, InteractionState, Retrieved
-from feedback.store.tables.base import to_domain
+from feedback.domain.rollout import Assignment
+from feedback.store.tables.base import to_columns, to_domain
 from feedback.store.tables.conversations import interactions, threads
 from feedback.store.tables.feedback import (
     correction_versions,
@@ -52,7 +53,7 @@ class SqlConversations:
 
     async def open_thread(self, thread: Thread) -> Thread:
         """Creates the thread or returns the stored one, locked until the transaction ends."""
-        rows = await self._connection.execute(_OPEN_THREAD, asdict(thread))
+        rows = await self._connection.execute(_OPEN_THREAD, to_columns(thread))
         created = rows.mappings().first()
         # A row that is not committed yet is as good as locked.
         return to_domain(Thread, created) if created else await self.lock_thread(thread.key)
@@ -140,15 +141,36 @@ class SqlConversations:
             .values(answer_ts=answer_ts)
         )
 
-    async def mark_failed(self, interaction_id: str, error: str, at: datetime) -> None:
-        """Gives a question up: nobody gets an answer any more."""
+    async def mark_failed(
+        self,
+        interaction_id: str,
+        error: str,
+        at: datetime,
+        *,
+        assignment: Assignment | None = None,
+    ) -> None:
+        """Gives a question up: nobody gets an answer any more.
+
+        Args:
+            interaction_id: The question.
+            error: What went wrong.
+            at: When it was given up.
+            assignment: Of its thread: a failure counts for the arm that the thread is in.
+        """
+        arm: dict[str, Any] = {}
+        if assignment is not None:
+            arm = {
+                "experiment_id": assignment.experiment_id,
+                "arm": assignment.arm,
+                "share": assignment.share,
+            }
         await self._connection.execute(
             update(interactions)
             .where(
                 interactions.c.id == interaction_id,
                 interactions.c.state.in_([InteractionState.PENDING, InteractionState.ANSWERED]),
             )
-            .values(state=InteractionState.FAILED, error=error, answered_at=at)
+            .values(state=InteractionState.FAILED, error=error, answered_at=at, **arm)
         )
 
     async def mark_undelivered(self, interaction_id: str, error: str, at: datetime) -> None:
@@ -321,7 +343,7 @@ _POSTED = (
 
 
 def _columns(interaction: Interaction) -> dict[str, Any]:
-    values = asdict(interaction)
+    values = to_columns(interaction)
     values["retrieved"] = [asdict(hit) for hit in interaction.retrieved]
     return values
 

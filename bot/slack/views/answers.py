@@ -109,8 +109,18 @@ def reason_modal(interaction_id: str) -> Block:
     )
 
 
-def apology(incident: str) -> str:
-    """Returns what people read when a question has to be given up."""
+def apology(incident: str, *, called: bool = False) -> str:
+    """Returns what people read when a question has to be given up.
+
+    Args:
+        incident: Leads operators to the log.
+        called: A colleague is called into the thread.
+    """
+    if called:
+        return (
+            "Sorry, I could not answer this just now, so I call a colleague. "
+            f"(For operators: incident {incident}.)"
+        )
     return (
         "Sorry, I could not answer this just now. Please ask again later, "
         f"or mention incident {incident} to an operator."

@@ -9,6 +9,7 @@ CLOSE_ACTION = "handoff_close"
 
 _WHY = {
     HandoffReason.ABSTAINED: "I could not answer <@{asker}> from our documents.",
+    HandoffReason.FAILED: "I could not answer <@{asker}> just now.",
     HandoffReason.BUTTON: "<@{asker}> would like to talk to a person.",
     HandoffReason.WORDS: "<@{asker}> asks for a person.",
 }

@@ -64,7 +64,7 @@ async def test_an_unknown_adapter_is_refused_before_it_is_asked(generator: TextG
 
 
 async def test_a_stream_may_be_left_early(generator: TextGenerator) -> None:
-    async with aclosing(generator.stream(QUESTION, adapter=None, options=OPTIONS)) as parts:  # type: ignore[type-var]
+    async with aclosing(generator.stream(QUESTION, adapter=None, options=OPTIONS)) as parts:
         first = await anext(parts)
     assert isinstance(first, str)
     again = await generator.chat(QUESTION, adapter=None, options=OPTIONS)

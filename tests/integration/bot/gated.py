@@ -1,7 +1,7 @@
 """A model that stops talking until it is told to go on, so that tests can act meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
 from feedback.ports import Generation, GenerationOptions, Message
@@ -41,7 +41,7 @@ class GatedGenerator:
 
     async def stream(
         self, messages: Sequence[Message], *, adapter: str | None, options: GenerationOptions
-    ) -> AsyncIterator[str | Generation]:
+    ) -> AsyncGenerator[str | Generation, None]:
         self.asked.append(messages[-1].content)
         self.listening += 1
         try:

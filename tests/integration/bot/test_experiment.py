@@ -33,8 +33,9 @@ insert into adapters (id, sha256, path, base_model, template_sha256, dataset_id,
     signature, state, created_at) values ('new', 'abc', '', 'b', 't', 'd', 'r', '{}', 'x', :at);
 insert into champion (id, adapter_id, version, since) values (1, null, 1, :at)
     on conflict (id) do nothing;
-insert into deployments (base_model, adapters, state, url, proof, created_at, updated_at) values
-    ('b', '[{"name": "new"}]', 'active', 'http://model', '{"template_sha256": "t"}', :at, :at);
+insert into deployments (platform, base_model, base_name, replicas, adapters, state, url, proof,
+    created_at, updated_at) values ('process', 'b', 'tgi', '[]', '[{"name": "new"}]', 'active',
+    'http://model', '{"template_sha256": "t", "adapters": {"new": {}}}', :at, :at);
 insert into experiments (id, cycle_id, challenger_id, salt, policy, state, stage, share, version,
     started_at) values ('e', 'c', 'new', 'salt', '{}', 'RAMP', 'RAMP', 1.0, 1, :at);
 """

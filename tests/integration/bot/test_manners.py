@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -34,7 +34,7 @@ class Numbered(GatedGenerator):
 
     async def stream(
         self, messages: Sequence[Message], *, adapter: str | None, options: GenerationOptions
-    ) -> AsyncIterator[str | Generation]:
+    ) -> AsyncGenerator[str | Generation, None]:
         self.asked.append(messages[-1].content)
         await self.gate.wait()
         [number] = re.findall(r"number (\d+)", messages[-1].content)

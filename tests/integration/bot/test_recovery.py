@@ -16,6 +16,7 @@ from bot.slack.inbox_gate import InboxGate
 from bot.slack.storing import to_delivery
 from bot.slack.views.progress import searching
 from feedback.clock import SystemClock
+from feedback.domain.handoff import HandoffReason
 from feedback.domain.interaction import InteractionState, Rating
 from feedback.errors import UnavailableError, UnderstudyError
 from feedback.ports import Message
@@ -114,13 +115,21 @@ async def test_a_question_that_fails_for_good_gets_one_apology(
 
     async with make_bot(FakeTextGenerator(down), Library()), SandboxClient(sandbox.url) as people:
         message = await people.post(user=AMIRA, channel=SUPPORT, text=f"<@{BOT}> export?")
-        apology = await people.wait_for_reply(channel=SUPPORT, thread_ts=message.ts)
-    assert "incident" in apology.text
+        apology = await people.wait_for_reply(
+            channel=SUPPORT, thread_ts=message.ts, where=lambda said: "incident" in said.text
+        )
+        call = await people.wait_for_reply(
+            channel=SUPPORT, thread_ts=message.ts, where=lambda said: "help?" in said.text
+        )
+    assert "I call a colleague" in apology.text
     assert "secret" not in apology.text
+    assert "<!subteam^S0ONCALL02>" in call.text
     async with store.begin() as tx:
         found = await tx.conversations.by_question("T0SANDBOX1", SUPPORT, message.ts)
-    assert found is not None
-    assert (found.state, found.error) == (InteractionState.FAILED, "UnavailableError")
+        assert found is not None
+        assert (found.state, found.error) == (InteractionState.FAILED, "UnavailableError")
+        called = await tx.handoffs.of_interactions([found.id])
+    assert called[found.id].reason is HandoffReason.FAILED
 
 
 async def test_nothing_is_acknowledged_while_the_database_is_down(workplace: Workplace) -> None:

@@ -47,7 +47,7 @@ async def test_a_client_that_leaves_frees_its_row(endless_base: Path) -> None:
         generator = TgiTextGenerator(str(client.base_url))
         options = GenerationOptions(max_tokens=490)
         parts = generator.stream(QUESTION, adapter=None, options=options)
-        async with aclosing(parts):  # type: ignore[type-var]
+        async with aclosing(parts):
             assert isinstance(await anext(parts), str)
         page = await metrics_when(client, "tgi_batch_current_size 0")
         assert 'tgi_request_failure{err="dropped"} 1' in page
@@ -89,7 +89,7 @@ async def test_overload_reaches_the_caller_plain_and_streamed(endless_base: Path
         generator = TgiTextGenerator(str(client.base_url))
         long, short = GenerationOptions(max_tokens=490), GenerationOptions(max_tokens=2)
         parts = generator.stream(QUESTION, adapter=None, options=long)
-        async with aclosing(parts):  # type: ignore[type-var]
+        async with aclosing(parts):
             await anext(parts)
             with pytest.raises(OverloadedError):
                 await generator.chat(QUESTION, adapter=None, options=short)

@@ -147,3 +147,23 @@ async def test_an_answer_never_comes_before_its_thread(store: Store) -> None:
         assert [row["type"] for row in events] == ["assigned", "delivered", "scored", "feedback"]
         assert {row["ts"] for row in events[1:]} == {answered.timestamp()}
     assert [row["seq"] for row in rows] == list(range(len(rows)))
+
+
+async def test_a_question_given_up_counts_for_the_arm_of_its_thread(store: Store) -> None:
+    async with store.begin() as tx:
+        trial = await _trial(tx)
+        await _answered_thread(tx, trial, "t1", assigned_at=NOW, answered_at=NOW)
+        again = {
+            "id": "i-again", "thread_key": "t1", "question_ts": "t2", "team": "T", "channel": "C",
+            "asker": "U", "asked_at": NOW, "question": "q", "state": "pending", "retrieved": [],
+        }  # fmt: skip
+        await tx.connection.execute(insert(interactions).values(**again))
+        later = NOW + timedelta(minutes=1)
+        await tx.conversations.mark_failed(
+            "i-again", "TimedOutError", later, assignment=await tx.routing.assigned("t1")
+        )
+        assert await tx.routing.assigned("another") is None
+        rows = await tx.experiments.event_rows(trial)
+    found = {row["type"]: row for row in rows if row["id"].endswith(":i-again")}
+    assert found["undelivered"]["thread"] == "t1"
+    assert found["scored"]["flags"]["error"] is True
