@@ -217,7 +217,7 @@ def parse_body(shape: type[B], raw: bytes, content_type: str, limits: Limits) ->
     if len(raw) > limits.payload_limit:
         raise PlainRefusal("Failed to buffer the request body: length limit exceeded", 413)
     try:
-        data = json.loads(raw, parse_constant=_refuse_constant)
+        data = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
         if b"\\u" in raw:
             json.dumps(data, ensure_ascii=False).encode()  # a lone surrogate is no text
     except (ValueError, RecursionError) as exc:

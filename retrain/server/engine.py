@@ -6,6 +6,7 @@ receive events, delivered once a step for all rows together.
 """
 
 import logging
+import math
 import queue
 import threading
 import time
@@ -37,7 +38,10 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoredToken:
-    """One token with its log-probability; `text` is empty while a character is incomplete."""
+    """One token with its log-probability; `text` is empty while a character is incomplete.
+
+    The log-probability is None for a prompt's first token and where it is no finite number.
+    """
 
     id: int
     text: str
@@ -284,7 +288,10 @@ class Engine:
         if row.text is not None:
             text = row.text.push(token)
             scored = ScoredToken(
-                id=token, text=text, logprob=logprob, special=token in self._tokenizer.special_ids
+                id=token,
+                text=text,
+                logprob=_finite(logprob),
+                special=token in self._tokenizer.special_ids,
             )
             top = self._top(logprobs, job.decoding.top_n) if job.decoding.top_n else ()
             if job.texts:
@@ -305,7 +312,7 @@ class Engine:
     def _top(self, logprobs: Tensor, count: int) -> tuple[ScoredToken, ...]:
         best = logprobs.topk(count)
         return tuple(
-            self._scored(token, value)
+            self._scored(token, _finite(value))
             for token, value in zip(best.indices.tolist(), best.values.tolist(), strict=True)
         )
 
@@ -361,6 +368,11 @@ class Engine:
         if self._events:
             events, self._events = self._events, []
             self._dispatch(events)
+
+
+def _finite(logprob: float) -> float | None:
+    """Filters leave tokens of probability 0, absurd penalties NaN: TGI's serde writes null."""
+    return logprob if math.isfinite(logprob) else None
 
 
 def _ends_with_stop(tail: str, stop: tuple[str, ...]) -> bool:

@@ -1,5 +1,6 @@
 """`/generate`, `/generate_stream` and `/`."""
 
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -117,4 +118,6 @@ class GenerateRoutes:
 
 def _mean_logprob(details: dict[str, Any]) -> float:
     values = [token["logprob"] for token in details["tokens"]]
+    if None in values:  # not a finite number: no better than impossible
+        return -math.inf
     return float(sum(values) / len(values))

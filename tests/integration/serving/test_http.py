@@ -132,6 +132,8 @@ async def test_an_unknown_adapter_is_silently_the_base(http: httpx.AsyncClient) 
     [
         (b"{", 400, "Failed to parse the request body as JSON"),
         (b'{"inputs": NaN}', 400, "Failed to parse"),
+        (b"\xff\x00", 400, "Failed to parse"),
+        ('{"inputs": "a"}'.encode("utf-16"), 400, "Failed to parse"),
         (b'{"inputs": "\\ud800"}', 400, "Failed to parse"),
         (b'{"inputs": 3}', 422, "Failed to deserialize the JSON body into the target type"),
         (b'{"inputs": "a", "parameters": {"max_new_tokens": -1}}', 422, "Failed to deserialize"),
@@ -225,6 +227,26 @@ async def test_best_of_returns_the_better_of_two(http: httpx.AsyncClient) -> Non
         return sum(token["logprob"] for token in tokens) / len(tokens)
 
     assert mean(details["tokens"]) >= mean(other["tokens"])
+
+
+@pytest.mark.parametrize("filters", [{"top_k": 1}, {"repetition_penalty": 5e-324}])
+async def test_what_is_no_finite_number_is_null(
+    http: httpx.AsyncClient, filters: dict[str, Any]
+) -> None:
+    """As from TGI, whose serde has no other word for it: -Infinity and NaN are no JSON."""
+    parameters = {"max_new_tokens": 3, "do_sample": True, "top_n_tokens": 3, "details": True}
+    parameters.update(filters)
+    given = {"inputs": "hello hello", "parameters": parameters}
+    answer = (await http.post("/generate", json=given)).json()
+    tops = [token["logprob"] for top in answer["details"]["top_tokens"] for token in top]
+    assert None in tops
+    assert all(logprob is None or logprob <= 0 for logprob in tops)
+    stream = await http.post("/generate_stream", json=given)
+    assert stream.text.count('"logprob":null') > 0
+    assert "NaN" not in stream.text
+    assert "Infinity" not in stream.text
+    parameters["best_of"] = 2
+    assert (await http.post("/generate", json=given)).status_code == 200
 
 
 async def test_embed_without_an_embedder_says_how_to_get_one(http: httpx.AsyncClient) -> None:

@@ -1,0 +1,1 @@
+"""TGI's published contract, and servers held to it."""
