@@ -13,7 +13,8 @@ from pathlib import Path
 
 import httpx
 
-from deploy.stack.fleet import ModelFleet, is_healthy
+from deploy.platforms import fleet_of
+from deploy.stack.launching import clear_places, look_after, process_platform
 from deploy.stack.processes import ProcessSpec, Supervisor, understudy
 from deploy.wiring import make_clock, open_store
 from feedback.clock import Clock
@@ -21,6 +22,7 @@ from feedback.domain.learning import DeploymentState
 from feedback.errors import ConfigurationError, TimedOutError
 from feedback.settings import Settings, child_environment
 from feedback.store.unit_of_work import Store
+from retrain.platforms.bluegreen import is_healthy
 
 SANDBOX_BOT_TOKEN = "xoxb-sandbox-understudy"  # noqa: S105  (opens nothing but 127.0.0.1)
 SANDBOX_APP_TOKEN = "xapp-sandbox-understudy"  # noqa: S105  (opens nothing but 127.0.0.1)
@@ -88,6 +90,7 @@ async def local_stack(
         ConfigurationError: When a port is taken or a part cannot start.
     """
     sandboxed = settings.slack.bot_token is None and not settings.slack.client_id
+    clear_places(settings.state_dir, settings.stack.model_ports)
     _require_free_ports(settings, sandboxed=sandboxed)
     clock = make_clock(settings)
     async with AsyncExitStack() as stack:
@@ -119,9 +122,10 @@ async def local_stack(
                 arguments += ["--workspace", str(workspace_file)]
             supervisor.start(_spec(settings, "sandbox", arguments, environment))
             await _until_ready(f"{sandbox_url}/healthz", supervisor)
-        fleet = ModelFleet(store, supervisor, settings, clock, environment)
-        fleet.start()
-        stack.push_async_callback(fleet.close)
+        if settings.publish.platform == "process" and not settings.model.url:
+            await stack.enter_async_context(
+                _model_servers(settings, store, clock, supervisor, environment)
+            )
         for name in ("scheduler", "bot", "web"):
             supervisor.start(_spec(settings, name, [], environment))
         web_url = f"http://{settings.web.host}:{settings.web.port}"
@@ -134,6 +138,27 @@ async def local_stack(
             web_url=web_url,
             database_url=database_url,
         )
+
+
+@asynccontextmanager
+async def _model_servers(
+    settings: Settings,
+    store: Store,
+    clock: Clock,
+    supervisor: Supervisor,
+    environment: Mapping[str, str],
+) -> AsyncIterator[None]:
+    """Looks after model servers under the stack's own supervisor, which ends them at last."""
+    platform = process_platform(supervisor, settings, environment)
+    looking = asyncio.create_task(
+        look_after(fleet_of(settings, store, clock, platform)), name="model-fleet"
+    )
+    try:
+        yield
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+        await platform.close()
 
 
 def _sandbox_environment(url: str) -> dict[str, str]:

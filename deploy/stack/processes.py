@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,12 +27,14 @@ class ProcessSpec:
         name: What people and log files call it.
         environment: The whole environment of the process.
         log: Where its output goes, appended.
+        before_start: Called before every start, also those after a death.
     """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(repr=False)
     log: Path
+    before_start: Callable[[], object] | None = None
 
 
 def understudy(*arguments: str) -> tuple[str, ...]:
@@ -43,7 +46,10 @@ class ManagedProcess:
     """One running process."""
 
     def __init__(self, spec: ProcessSpec) -> None:
+        if spec.before_start is not None:
+            spec.before_start()
         self.spec = spec
+        self.start_id = uuid.uuid4().hex[:12]
         self.started = time.monotonic()
         spec.log.parent.mkdir(parents=True, exist_ok=True)
         with spec.log.open("ab") as log:

@@ -1,11 +1,13 @@
-"""Step PUBLISHING: a server that holds the new adapter is started, proven, and gets the traffic.
+"""Step PUBLISHING: servers that hold the new adapter are started, proven, and get the traffic.
 
-The step writes what should be served; the stack's supervisor starts a server for it and says where
-it listens. Nobody is answered by a server before every adapter on it was proven, and the server in
-use is left alone until then.
+The step writes what should be served; a fleet (retrain/platforms) starts servers for it and says
+where they listen. Nobody is answered by a server before every adapter on it was proven, and the
+servers in use are left alone until then.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from feedback.clock import Clock
@@ -15,10 +17,22 @@ from feedback.domain.learning import (
     AdapterState,
     Deployment,
     DeploymentState,
+    Replica,
     ServedAdapter,
 )
-from feedback.errors import AdapterNotServedError, ConfigurationError, NotFoundError
+from feedback.errors import (
+    AdapterNotServedError,
+    ConfigurationError,
+    ConflictError,
+    NotFoundError,
+    RetryableError,
+)
 from feedback.store.unit_of_work import Store, Transaction
+
+_log = logging.getLogger(__name__)
+EXTERNAL = "external"
+"""The platform of a server that somebody else runs."""
+_COMING = (DeploymentState.DESIRED, DeploymentState.READY)
 
 
 class Prover(Protocol):
@@ -45,6 +59,7 @@ class Publisher:
         prover: Prover,
         base_model: str,
         *,
+        platform: str = "process",
         external_url: str = "",
     ) -> None:
         """Creates a publisher.
@@ -54,17 +69,21 @@ class Publisher:
             clock: Time of the rows.
             prover: Shows what a server really serves.
             base_model: Id or folder of the base.
-            external_url: A server that somebody else runs (TGI); empty when the stack's supervisor
-                starts servers. TGI loads adapters at its start only, so it serves the base.
+            platform: Whose fleet starts the servers.
+            external_url: With `external`, the server that somebody else runs. TGI loads adapters at
+                its start only, so it serves the base.
         """
         self._store = store
         self._clock = clock
         self._prover = prover
         self._base_model = base_model
+        self._platform = platform
         self._external_url = external_url
 
     async def ensure_baseline(self) -> bool:
-        """Sees to it that the champion is served when nothing is active.
+        """Sees to it that the champion is served when nothing of this platform is active.
+
+        Replicas that were started beside the ones in use, or again, are proven too.
 
         Returns:
             Whether something is active.
@@ -73,13 +92,19 @@ class Publisher:
             AdapterNotServedError: When what should be active could not be proven.
         """
         async with self._store.begin() as tx:
-            if await tx.deployments.active() is not None:
-                return True
-            waiting = await tx.deployments.in_states(DeploymentState.DESIRED, DeploymentState.READY)
-            if not waiting:
+            active = await tx.deployments.active()
+            waiting = await tx.deployments.in_states(*_COMING)
+            moving = active is not None and active.platform != self._platform
+            if not waiting and (active is None or moving):
                 await self._desire(tx, None)
-                return False
-        return await self._look(waiting[-1])
+            cycle = await tx.cycles.open_cycle()
+        if active is not None and not moving:
+            await self._prove_started_again(active)
+            return True
+        of_cycle = cycle.context.get("deployment_id") if cycle and moving else None
+        if waiting and waiting[-1].id != of_cycle:
+            return await self._look(waiting[-1]) or moving
+        return moving
 
     async def publish(self, adapter_id: str, deployment_id: int | None) -> tuple[int, bool]:
         """Takes one look at the deployment that must hold an adapter.
@@ -108,28 +133,70 @@ class Publisher:
         return deployment_id, await self._look(deployment)
 
     async def _look(self, deployment: Deployment) -> bool:
-        if deployment.state is not DeploymentState.READY or deployment.url is None:
+        """Proves what answers, and flips once every replica is proven; True when it is active."""
+        if deployment.state not in _COMING:
             return deployment.state is DeploymentState.ACTIVE
-        async with self._store.begin() as tx:
-            found = [await tx.adapters.get(item.name) for item in deployment.adapters]
-        adapters = [adapter for adapter in found if adapter is not None]
         try:
-            proof = await self._prover.prove(deployment.url, adapters)
+            deployment = await self._prove_replicas(deployment)
         except ConfigurationError as exc:
             async with self._store.begin() as tx:
                 await tx.deployments.update(
                     deployment.id,
                     self._clock.now(),
+                    of=_COMING,
                     state=DeploymentState.FAILED,
                     error=str(exc),
                 )
             raise
-        async with self._store.begin() as tx:
-            await tx.deployments.activate(deployment.id, proof=proof, at=self._clock.now())
+        if deployment.state is not DeploymentState.READY or not deployment.proven_everywhere:
+            return False
+        try:
+            async with self._store.begin() as tx:
+                await tx.deployments.activate(
+                    deployment.id, proof=deployment.proof or {}, at=self._clock.now()
+                )
+        except ConflictError as exc:
+            _log.info("not yet: %s", exc)  # a replica was started since it was read
+            return False
         return True
 
+    async def _prove_started_again(self, active: Deployment) -> None:
+        """Proves replicas of the servers in use that were not there when the traffic came.
+
+        Where a platform can hold a replica back it gets traffic only now. A proof that fails is
+        looked into by the watch, which takes what is lost out of the traffic.
+        """
+        try:
+            await self._prove_replicas(active)
+        except RetryableError as exc:
+            _log.warning("a server of deployment %s cannot be proven now: %s", active.id, exc)
+        except ConfigurationError as exc:
+            _log.error("a server of deployment %s is not proven: %s", active.id, exc)
+
+    async def _prove_replicas(self, deployment: Deployment) -> Deployment:
+        """Proves the replicas that are not proven yet; returns the deployment with all evidence.
+
+        Raises:
+            ConfigurationError: A replica does not serve what it should.
+            RetryableError: It cannot be asked now.
+        """
+        new = [replica for replica in deployment.replicas if not deployment.is_proven(replica)]
+        if not new:
+            return deployment
+        async with self._store.begin() as tx:
+            found = [await tx.adapters.get(item.name) for item in deployment.adapters]
+        adapters = [adapter for adapter in found if adapter is not None]
+        for replica in new:
+            evidence = await self._prover.prove(replica.url, adapters)
+            deployment = replace(deployment, proof=_with(deployment, replica, evidence))
+            async with self._store.begin() as tx:
+                await tx.deployments.update(
+                    deployment.id, self._clock.now(), of=[deployment.state], proof=deployment.proof
+                )
+        return deployment
+
     async def _desire(self, tx: Transaction, adapter_id: str | None) -> int:
-        if self._external_url:
+        if self._platform == EXTERNAL:
             return await self._external(tx, adapter_id)
         champion, _ = await tx.adapters.champion()
         previous = await tx.adapters.previous_champion()
@@ -139,22 +206,44 @@ class Publisher:
             ServedAdapter(name=item.id, path=str(item.path), sha256=item.sha256)
             for item in wanted.values()
         ]
-        return await tx.deployments.desire(self._base_model, served, self._clock.now())
+        return await tx.deployments.desire(
+            self._base_model, served, self._clock.now(), platform=self._platform
+        )
 
     async def _external(self, tx: Transaction, adapter_id: str | None) -> int:
         """Registers the server somebody else runs; it is proven like any other."""
         if adapter_id is not None:
             raise AdapterNotServedError(
                 f"{self._external_url} is run by somebody else and loads adapters at its start "
-                f"only: start it with LORA_ADAPTERS={adapter_id}=<folder>, or unset TGI_URL so "
-                "that the local stack publishes"
+                f"only: start it with LORA_ADAPTERS={adapter_id}=<folder>, set "
+                "UNDERSTUDY_PUBLISH__PLATFORM to what runs it, or unset TGI_URL so that the local "
+                "stack publishes"
             )
         now = self._clock.now()
-        deployment_id = await tx.deployments.desire(self._base_model, [], now)
+        deployment_id = await tx.deployments.desire(
+            self._base_model, [], now, platform=self._platform
+        )
         await tx.deployments.update(
-            deployment_id, now, state=DeploymentState.READY, url=self._external_url
+            deployment_id,
+            now,
+            state=DeploymentState.READY,
+            url=self._external_url,
+            replicas=[Replica(name=self._external_url, url=self._external_url)],
         )
         return deployment_id
+
+
+def _with(
+    deployment: Deployment, replica: Replica, evidence: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Returns the proof with a replica's evidence; what is known of vanished ones is dropped."""
+    present = {each.name for each in deployment.replicas}
+    before = deployment.proof or {}
+    replicas = {
+        name: known for name, known in before.get("replicas", {}).items() if name in present
+    }
+    own = {key: evidence[key] for key in ("adapters", "isolation") if key in evidence}
+    return {**evidence, **before, "replicas": {**replicas, replica.name: own}}
 
 
 class PublishingStep:

@@ -3,6 +3,10 @@
 import hashlib
 from pathlib import Path
 
+WEIGHTS = "adapter_model.safetensors"
+ADAPTER_FILES = ("adapter_config.json", WEIGHTS)
+"""All that a server reads of an adapter, and so all that is shipped."""
+
 BASE_FILES = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
 
 

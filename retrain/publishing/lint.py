@@ -16,13 +16,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from feedback.errors import ConfigurationError
+from retrain.publishing.identity import WEIGHTS
 
 RANKS = (8, 16, 32, 64)
 """Other ranks are padded or leave the fast kernel; alpha/r is then right for one layer type."""
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 RESERVED_NAMES = ("tgi", "dummy", "")
-WEIGHTS = "adapter_model.safetensors"
 
 _MUST_BE_EMPTY = {
     "rank_pattern": "is ignored: only r is read",

@@ -26,8 +26,7 @@ from feedback.samples import load_company
 from feedback.settings import PACKAGED_BASE
 from feedback.store.unit_of_work import Store
 from retrain.base_model import base_model_path, template_sha256
-from retrain.publishing.identity import file_sha256
-from retrain.publishing.lint import WEIGHTS
+from retrain.publishing.identity import WEIGHTS, file_sha256
 from retrain.training.process import training_command, training_environment
 from retrain.training.spec import QloraRecipe, TrainingSpec
 

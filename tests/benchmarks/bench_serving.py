@@ -43,8 +43,7 @@ from feedback.domain.learning import Adapter, AdapterState
 from feedback.errors import UnderstudyError
 from feedback.ports import GenerationOptions, Message
 from feedback.serving import TgiTextGenerator
-from retrain.publishing.identity import file_sha256
-from retrain.publishing.lint import WEIGHTS
+from retrain.publishing.identity import WEIGHTS, file_sha256
 from retrain.publishing.prover import AdapterProver
 from retrain.publishing.signing import sign_adapter
 from retrain.server.run import bind

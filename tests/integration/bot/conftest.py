@@ -70,7 +70,7 @@ class Models:
 
     generator: TextGenerator
 
-    def at(self, url: str, served: frozenset[str]) -> TextGenerator:
+    def at(self, url: str, served: frozenset[str], base_name: str) -> TextGenerator:
         return self.generator
 
 

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from feedback.errors import ConfigurationError
-from retrain.publishing.lint import WEIGHTS, lint_adapter, lint_name, require_servable
+from retrain.publishing.identity import WEIGHTS
+from retrain.publishing.lint import lint_adapter, lint_name, require_servable
 
 Change = Callable[[dict[str, Any], dict[str, torch.Tensor]], None]
 

@@ -1,0 +1,1 @@
+"""Where model servers run, and the one loop that makes it so."""
