@@ -29,7 +29,7 @@ class StoredKnowledge:
         """
         embedder = self._clients.embedder(model_url)
         await embedder.connect()
-        async with self._store.begin() as tx:
+        async with self._store.single() as tx:
             repository = SqlKnowledgeRepository(tx.connection)
             search = KnowledgeSearch(repository, embedder, clock=self._clock)
             return await search.search(question, k)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from feedback.domain.delivery import InboxRow
-from feedback.errors import RetryableError
+from feedback.errors import PermanentError, RetryableError
 from feedback.store.unit_of_work import Store
 
 _log = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ class WorkerSettings:
 
     Attributes:
         name: Unique among all processes; names the owner of a lease.
+        max_attempts: Tries before a row is given up; what cannot succeed is given up at once.
         lease_s: Seconds after which others may take over a row of a dead worker.
         retry_s: Seconds before the second try; doubled for each further one.
         poll_s: Seconds between looks when nothing wakes the workers.
@@ -88,7 +89,7 @@ class InboxWorkers:
         try:
             while not stop.is_set():
                 self._wakeup.clear()
-                if not await self._claim():
+                if not await self._claim():  # what comes now, or becomes possible, wakes us
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(self._settings.poll_s):
                             await self._wakeup.wait()
@@ -98,14 +99,14 @@ class InboxWorkers:
                 task.cancel()
             await asyncio.gather(keeper, stopper, return_exceptions=True)
 
-    async def _claim(self) -> int:
-        """Starts work on what can be claimed now; returns how much that is."""
+    async def _claim(self) -> bool:
+        """Starts work on what can be claimed now; returns whether there may be more."""
         free = self._settings.workers - len(self._active)
         urgent = free <= 0
         if urgent:
             free += _RESERVE
         if free <= 0:
-            return 0
+            return False
         try:
             async with self._store.single() as tx:
                 rows = await tx.inbox.claim(
@@ -117,11 +118,11 @@ class InboxWorkers:
         except RetryableError as exc:
             _log.warning("cannot claim work: %s", exc)
             await asyncio.sleep(self._settings.poll_s)
-            return 0
+            return False
         for row in rows:
             task = asyncio.create_task(self._work(row), name=f"inbox-{row.id}")
             self._active[row.id] = (row, task)
-        return len(rows)
+        return len(rows) == free
 
     async def _work(self, row: InboxRow) -> None:
         try:
@@ -153,7 +154,7 @@ class InboxWorkers:
 
     async def _failed(self, row: InboxRow, exc: Exception) -> None:
         error = f"{type(exc).__name__}: {exc}"
-        last = row.attempts >= self._settings.max_attempts
+        last = row.attempts >= self._settings.max_attempts or isinstance(exc, PermanentError)
         _log.log(
             logging.ERROR if last else logging.WARNING,
             "inbox row %s failed at attempt %s: %s",

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -45,7 +45,15 @@ def make_engine(url: str, *, pool_size: int = POOL_SIZE) -> AsyncEngine:
         normalise_url(url), pool_size=pool_size, max_overflow=0, pool_use_lifo=True
     )
     _ping_idle_connections(engine)
+    event.listen(engine.sync_engine, "connect", _tuned)
     return engine
+
+
+def _tuned(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    """Sets how well the approximate vector index searches; only a session can say so."""
+    with closing(connection.cursor()) as cursor:
+        cursor.execute("set hnsw.ef_search = 100; set hnsw.iterative_scan = strict_order")
+    connection.commit()
 
 
 def _ping_idle_connections(engine: AsyncEngine) -> None:

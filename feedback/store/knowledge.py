@@ -258,9 +258,6 @@ class SqlKnowledgeRepository:
         """Returns `(BM25, cosine)` of the union of both legs' `limit` best visible chunks."""
         state = self._state or await self.state()
         exact = state is None or state.chunks <= _EXACT_LIMIT
-        if not exact:
-            await self._connection.execute(text("set local hnsw.ef_search = 100"))
-            await self._connection.execute(text("set local hnsw.iterative_scan = strict_order"))
         values = {
             "terms": list(weights),
             "weights": list(weights.values()),

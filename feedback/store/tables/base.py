@@ -32,6 +32,11 @@ def to_domain(kind: type[T], row: RowMapping | Mapping[str, Any]) -> T:
     return kind(**{key: value for key, value in row.items() if key in names})
 
 
+def to_columns(item: object) -> dict[str, Any]:
+    """Returns a domain dataclass's fields by name, the other way of `to_domain`."""
+    return {name: getattr(item, name) for name in _names(type(item))}
+
+
 @cache
 def _names(kind: type[Any]) -> frozenset[str]:
     return frozenset(item.name for item in fields(kind))
