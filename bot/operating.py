@@ -32,6 +32,7 @@ from feedback.forgetting import forget
 from feedback.operations import (
     request_promotion,
     require_promotable,
+    require_undoable,
     roll_back,
     set_brake,
     standing,
@@ -268,6 +269,8 @@ class OperatorDesk:
             now = await roll_back(tx, act, version=shown.champion_version)
         except InvalidInputError as exc:
             return f"Nothing was changed. {exc}"
+        if shown.promotion_waits:
+            return f"Done: the promotion is withdrawn, {model_name(now)} stays the champion."
         return f"Done: {model_name(now)} is the champion again, from the next question on."
 
     async def _forget(self, tx: Transaction, asked: Confirmation, answer: Answer) -> str:
@@ -322,7 +325,6 @@ class OperatorDesk:
 
     async def _status(self, tx: Transaction) -> Status:
         cycles = await tx.cycles.latest(5)
-        trials = await tx.experiments.latest(1)
         active = await tx.deployments.active()
         return Status(
             now=self._clock.now(),
@@ -330,7 +332,7 @@ class OperatorDesk:
             champion_since=await tx.overview.champion_since(),
             served=tuple(sorted(active.proven)) if active else (),
             brake=await tx.overview.switch(FROZEN),
-            trial=trials[0] if trials and trials[0].ended_at is None else None,
+            trial=await tx.experiments.current(),
             cycle=next((cycle for cycle in cycles if cycle.ended_at is None), None),
             last=next((cycle for cycle in cycles if cycle.ended_at is not None), None),
             next_cycle_at=_moment(await tx.switches.get(NEXT_CYCLE_AT)),
@@ -371,8 +373,8 @@ def _require_possible(act: OperatorAct, seen: Standing, reason: str) -> None:
         )
     if act is OperatorAct.PROMOTE:
         require_promotable(seen)
-    elif seen.champion_id is None:
-        raise InvalidInputError("The champion is the base model; there is nothing to undo.")
+    else:
+        require_undoable(seen)
 
 
 async def _take(tx: Transaction, delivery_id: int | None) -> None:

@@ -1,4 +1,4 @@
-"""What operators do to traffic: the brake, the way back, and a promotion by hand.
+"""What operators do: the brake, the way back, a promotion by hand, a word about a pattern.
 
 One place for the command line, Slack and the web page. Every function works in the caller's
 transaction and leaves the change, its audit entry and its public notice there: all or nothing.
@@ -12,7 +12,9 @@ from feedback.domain.operating import (
     Standing,
     model_name,
 )
-from feedback.errors import ConflictError, InvalidInputError
+from feedback.domain.pattern import DECIDED, PatternDecision, PatternStatus
+from feedback.domain.trial import Approval, Trial, Verdict
+from feedback.errors import ConflictError, InvalidInputError, NotFoundError
 from feedback.store.unit_of_work import Transaction
 
 
@@ -20,8 +22,7 @@ async def standing(tx: Transaction) -> Standing:
     """Returns who is on stage now."""
     champion, version = await tx.adapters.champion()
     previous = await tx.adapters.previous_champion()
-    trials = await tx.experiments.latest(1)
-    trial = trials[0] if trials and trials[0].ended_at is None else None
+    trial = await tx.experiments.current()
     return Standing(
         champion_id=champion.id if champion else None,
         champion_version=version,
@@ -63,7 +64,7 @@ async def set_brake(tx: Transaction, *, on: bool, act: Act) -> bool:
 
 
 async def roll_back(tx: Transaction, act: Act, *, version: int | None = None) -> str | None:
-    """Makes the previous champion the champion again.
+    """Makes the previous champion the champion again, or keeps it while a promotion waits.
 
     Args:
         tx: The transaction.
@@ -77,9 +78,15 @@ async def roll_back(tx: Transaction, act: Act, *, version: int | None = None) ->
         InvalidInputError: When the champion is the base model.
         ConflictError: When the pointer is at another version.
     """
+    now = await standing(tx)
+    require_undoable(now)
     current, found = await tx.adapters.champion()
-    if current is None:
-        raise InvalidInputError("The champion is the base model; there is nothing to undo.")
+    if now.promotion_waits:
+        if version not in {None, found}:
+            raise ConflictError(f"the champion pointer is at version {found}, not {version}")
+        await _withdraw(tx, now, act)
+        return now.champion_id
+    assert current is not None, "required above"
     previous = await tx.adapters.previous_champion()
     target = previous.id if previous else None
     await tx.adapters.promote(
@@ -96,6 +103,95 @@ async def roll_back(tx: Transaction, act: Act, *, version: int | None = None) ->
     text = f":rewind: *Rolled back* by {{who}}: {model_name(target)} is the champion again."
     await _announce(tx, act, f"rollback:{found}", text)
     return target
+
+
+def require_undoable(now: Standing) -> None:
+    """Refuses a rollback where there is nothing to go back from.
+
+    Raises:
+        InvalidInputError: With a sentence for the person.
+    """
+    if now.champion_id is None and not now.promotion_waits:
+        raise InvalidInputError("The champion is the base model; there is nothing to undo.")
+
+
+async def _withdraw(tx: Transaction, now: Standing, act: Act) -> None:
+    """Takes back a promotion that waits: the scheduler ends the experiment at its next look."""
+    trial = await tx.experiments.get(now.experiment_id or "")
+    assert trial is not None, "it was read in this transaction"
+    await tx.approvals.decide(
+        trial.id, trial.version, Verdict.DENIED, by=act.by, reason=act.reason, at=act.at
+    )
+    await tx.audit.append(
+        subject=f"experiment:{trial.id}",
+        from_state=trial.state,
+        to_state=trial.state,
+        actor=act.by,
+        reason=f"promotion withdrawn: {act.reason}",
+        at=act.at,
+        data={"version": trial.version},
+    )
+    text = (
+        f":rewind: *Promotion withdrawn* by {{who}}: {model_name(trial.challenger_id)} does not "
+        f"become the champion, {model_name(now.champion_id)} stays."
+    )
+    await _announce(tx, act, f"withdrawn:{trial.id}:{trial.version}", text)
+
+
+async def decide_promotion(
+    tx: Transaction, act: Act, experiment_id: str, version: int, verdict: Verdict
+) -> str:
+    """Grants or denies a promotion that waits for a person; whoever is refused leaves a trace.
+
+    Args:
+        tx: The transaction.
+        act: Who and why.
+        experiment_id: Which experiment.
+        version: Its version on the card that the person saw.
+        verdict: What they say.
+
+    Returns:
+        What came of it, in a sentence for them.
+    """
+    trial = await tx.experiments.get(experiment_id)
+    approval = await tx.approvals.get(experiment_id, version, lock=True)
+    refused = _no_verdict(trial, approval, act, verdict)
+    if trial is None:
+        return refused
+    word = "approval" if verdict is Verdict.GRANTED else "denial"
+    reason = act.reason or "no reason given"
+    await tx.audit.append(
+        subject=f"experiment:{experiment_id}",
+        from_state=trial.state,
+        to_state=trial.state,
+        actor=act.by,
+        reason=f"{word} without effect: {refused}" if refused else f"{word}: {reason}",
+        at=act.at,
+        data={"version": version},
+    )
+    if refused:
+        return f"Nothing was changed: {refused}"
+    await tx.approvals.decide(experiment_id, version, verdict, by=act.by, reason=reason, at=act.at)
+    challenger, champion = model_name(trial.challenger_id), model_name(trial.champion_id)
+    if verdict is Verdict.DENIED:
+        return f"Noted: {challenger} does not become the champion, {champion} stays."
+    return f"Approved: {challenger} becomes the champion at the scheduler's next look."
+
+
+def _no_verdict(trial: Trial | None, approval: Approval | None, act: Act, verdict: Verdict) -> str:
+    """Returns why a verdict has no effect, empty when it has one."""
+    if trial is None or approval is None:
+        return "nobody asks for such an approval."
+    if approval.verdict is not None:
+        said = "approved" if approval.verdict is Verdict.GRANTED else "denied"
+        return f"it was {said} by {approval.decided_by} already."
+    if trial.version != approval.version or trial.state != "READY":
+        return "the experiment moved on since this card was posted."
+    if act.at >= approval.expires_at:
+        return f"it expired on {approval.expires_at:%Y-%m-%d %H:%M} UTC."
+    if verdict is Verdict.GRANTED and act.by == trial.author:
+        return "you asked for this experiment, so somebody else has to approve it."
+    return ""
 
 
 async def request_promotion(tx: Transaction, act: Act, *, seen: Standing) -> int:
@@ -161,6 +257,49 @@ def require_promotable(now: Standing) -> None:
         raise InvalidInputError(
             "Traffic is frozen, and nothing moves forward while it is. Unfreeze it first."
         )
+
+
+async def decide_pattern(
+    tx: Transaction,
+    act: Act,
+    pattern_id: str,
+    decision: PatternDecision,
+    *,
+    seen: PatternStatus | None = None,
+) -> PatternStatus:
+    """Accepts, rejects, resolves or reopens a pattern; deciding the same again changes nothing.
+
+    Args:
+        tx: The transaction.
+        act: Who and why.
+        pattern_id: Which pattern.
+        decision: What the person said.
+        seen: The status that the person saw; None takes it as it is.
+
+    Returns:
+        The pattern's status now.
+
+    Raises:
+        NotFoundError: When there is no such pattern.
+        ConflictError: When the pattern is no longer as the person saw it.
+    """
+    found = await tx.patterns.get(pattern_id)
+    if found is None:
+        raise NotFoundError(f"there is no pattern {pattern_id}")
+    wanted = DECIDED[decision]
+    if found.status is wanted:
+        return wanted
+    if not await tx.patterns.decide(pattern_id, wanted, seen=seen or found.status, at=act.at):
+        raise ConflictError(f"pattern {pattern_id} is {found.status} meanwhile: look again")
+    await tx.audit.append(
+        subject=f"pattern:{pattern_id}",
+        from_state=found.status,
+        to_state=wanted,
+        actor=act.by,
+        reason=act.reason,
+        at=act.at,
+    )
+    return wanted
 
 
 async def _announce(tx: Transaction, act: Act, key: str, text: str) -> None:

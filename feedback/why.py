@@ -76,12 +76,15 @@ async def _learning(tx: Transaction, policy: WhyPolicy, since: datetime) -> Lear
 
 
 async def _newest(tx: Transaction, since: datetime) -> TrialFacts | None:
-    trials = await tx.experiments.latest(1)
-    if not trials:
-        return None
-    request = await tx.promotion_requests.waiting(trials[0].id)
+    trial = await tx.experiments.current()
+    if trial is None:
+        ended = await tx.experiments.latest(1)
+        if not ended:
+            return None
+        trial = ended[0]
+    request = await tx.promotion_requests.waiting(trial.id)
     return TrialFacts(
-        trial=trials[0],
-        lately=await tx.experiments.threads_since(trials[0].id, since),
+        trial=trial,
+        lately=await tx.experiments.threads_since(trial.id, since),
         requested_by=request.requested_by if request else None,
     )

@@ -10,6 +10,7 @@ from bot.slack.views.home import AdminFacts, HomeFacts, ReviewFacts, home_view
 from feedback.domain.correction import Correction
 from feedback.domain.person import Role
 from feedback.domain.reviewing import agreement
+from feedback.domain.trial import stage_words
 from feedback.errors import UnderstudyError
 from feedback.store.unit_of_work import Store, Transaction
 
@@ -106,13 +107,11 @@ async def _cycle_sentence(tx: Transaction) -> str:
 
 
 async def _experiment_sentence(tx: Transaction) -> str:
+    trial = await tx.experiments.current()
+    if trial is not None:
+        return f"running since {trial.started_at:%Y-%m-%d}, {stage_words(trial)}"
     trials = await tx.experiments.latest(1)
     if not trials:
         return ReviewFacts.experiment
     trial = trials[0]
-    if trial.ended_at is not None:
-        return f"the last one ended on {trial.ended_at:%Y-%m-%d}: {trial.decision or 'no decision'}"
-    return (
-        f"running since {trial.started_at:%Y-%m-%d}, stage {trial.stage.lower()}, "
-        f"{trial.share:.0%} of new threads"
-    )
+    return f"the last one ended on {trial.ended_at:%Y-%m-%d}: {trial.decision or 'no decision'}"

@@ -61,14 +61,19 @@ class CycleOptions:
 
     Attributes:
         disabled_cleaners: Cleaners of the dataset builder to leave out (to try the gates).
+        adapter_id: Only publish this adapter and try it; empty trains a new one.
     """
 
     disabled_cleaners: tuple[str, ...] = ()
+    adapter_id: str = ""
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "CycleOptions":
         """Reads the JSON stored in the database."""
-        return cls(disabled_cleaners=tuple(row.get("disabled_cleaners", ())))
+        return cls(
+            disabled_cleaners=tuple(row.get("disabled_cleaners", ())),
+            adapter_id=str(row.get("adapter_id", "")),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,9 @@ FROZEN = "frozen"
 PROMOTABLE_STATES = frozenset({"TEST"})
 """States of an experiment from which a person may promote: enough have met the challenger."""
 
+WAITING_STATES = frozenset({"READY", "PROMOTING"})
+"""States of an experiment in which a promotion is decided and not yet made."""
+
 BASE = "base"
 """How the audit trail names the base model as champion."""
 
@@ -64,6 +67,11 @@ class Standing:
     challenger_id: str | None = None
     state: str | None = None
     decision: str | None = None
+
+    @property
+    def promotion_waits(self) -> bool:
+        """Whether going back means that a promotion is not made."""
+        return self.state in WAITING_STATES
 
     def to_row(self) -> dict[str, Any]:
         """Returns JSON that `from_row` reads back."""

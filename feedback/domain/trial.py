@@ -135,6 +135,18 @@ class ShadowAnswer:
     voted_at: datetime | None = None
 
 
+def stage_words(trial: Trial) -> str:
+    """Returns where an experiment stands as people say it."""
+    if trial.stage == HOLDBACK:
+        return f"promoted and watched, the one before keeps {1 - trial.share:.0%} of new threads"
+    if not trial.stage:
+        return f"{trial.state.lower().replace('_', ' ')}, nobody has met it yet"
+    met = f"{trial.share:.0%} of new threads"
+    if trial.state == "READY":
+        return f"proven and waiting for an approval, {met}"
+    return f"stage {trial.stage}, {met}"
+
+
 def decision_words(code: str) -> str:
     """Returns a decision as people say it: `HOLD_response` is "hold: response"."""
     if code == "NONE":

@@ -26,7 +26,7 @@ from feedback.domain.outlook import (
     outlook_row,
 )
 from feedback.domain.pattern import Pattern
-from feedback.domain.trial import Trial
+from feedback.domain.trial import HOLDBACK, Trial, stage_words
 from feedback.domain.weighing import cheaper_fixes, weigh
 
 _MARKS = {GateState.OPEN: "ok", GateState.CLOSED: "no", GateState.NOTE: " i"}
@@ -237,6 +237,8 @@ def _promotion(facts: LearningFacts, newest: TrialFacts | None, now: datetime) -
         return Outlook(
             headline="No promotion: no experiment is running.", gates=(gate,), expected=None
         )
+    if newest.trial.stage in {"", HOLDBACK}:
+        return _off_stage(facts, newest.trial)
     gates = tuple(_trial_gates(facts, newest, now))
     closed = [gate for gate in gates if gate.closed]
     headline = (
@@ -247,14 +249,45 @@ def _promotion(facts: LearningFacts, newest: TrialFacts | None, now: datetime) -
     return Outlook(headline=headline, gates=gates, expected=latest(closed, now))
 
 
+def _off_stage(facts: LearningFacts, trial: Trial) -> Outlook:
+    """An experiment before its first stage, or after its promotion."""
+    row = trial.evidence or {}
+    days = row.get("plan", {}).get("holdback_days")
+    if trial.stage == HOLDBACK:
+        since = trial.joined_from or trial.started_at
+        until = since + timedelta(days=float(days)) if days else None
+        gates = (note("holdback", f"{trial.challenger_id} is {stage_words(trial)}"),)
+        headline = f"{trial.challenger_id} is the champion, and still watched."
+        return Outlook(
+            headline=headline,
+            gates=(*gates, *_alarms(row.get("holdback", {}) | {"plan": row.get("plan", {})})),
+            expected=until,
+        )
+    reason = str(row.get("reason") or stage_words(trial))
+    gate = Gate(gate=trial.state.lower().replace("_", " "), state=GateState.CLOSED, reason=reason)
+    frozen = (_frozen_gate(facts.frozen),) if facts.frozen is not None else ()
+    headline = f"No promotion yet: {trial.challenger_id} has met nobody."
+    return Outlook(headline=headline, gates=(*frozen, gate), expected=None)
+
+
+def _frozen_gate(frozen: Frozen) -> Gate:
+    return Gate(
+        gate="frozen",
+        state=GateState.CLOSED,
+        reason=f"frozen since {frozen.since:%Y-%m-%d %H:%M} UTC: new threads meet no "
+        "challenger, so nothing is learnt",
+    )
+
+
 def _trial_gates(facts: LearningFacts, newest: TrialFacts, now: datetime) -> Iterator[Gate]:
     trial, row = newest.trial, newest.trial.evidence or {}
     if facts.frozen is not None:
+        yield _frozen_gate(facts.frozen)
+    if trial.state == "READY":
         yield Gate(
-            gate="frozen",
+            gate="approval",
             state=GateState.CLOSED,
-            reason=f"frozen since {facts.frozen.since:%Y-%m-%d %H:%M} UTC: new threads meet no "
-            "challenger, so nothing is learnt",
+            reason="it is proven, and somebody has to approve the promotion",
         )
     waiting = {str(item["gate"]): item for item in row.get("waiting_for", ())}
     if not row:

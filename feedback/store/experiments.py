@@ -57,6 +57,17 @@ class SqlExperiments:
         rows = (await self._connection.execute(statement)).mappings()
         return [to_domain(Trial, row) for row in rows]
 
+    async def current(self) -> Trial | None:
+        """Returns the experiment that operators mean: on stage, else the newest that waits."""
+        statement = (
+            select(experiments)
+            .where(experiments.c.ended_at.is_(None))
+            .order_by(experiments.c.state.in_(ON_STAGE).desc(), experiments.c.started_at.desc())
+            .limit(1)
+        )
+        row = (await self._connection.execute(statement)).mappings().first()
+        return to_domain(Trial, row) if row else None
+
     async def on_stage(self) -> Trial | None:
         """Returns the experiment that has the stage, if any: there is at most one."""
         statement = select(experiments).where(experiments.c.state.in_(ON_STAGE))

@@ -19,8 +19,6 @@ _BY_DAY = {
     "timeUnit": "utcyearmonthdate",
     "axis": {"format": "%-d %b", "tickCount": 8},
 }
-FLOOR, CEILING = 1e-2, 1e4
-"""E values beyond these are drawn at the edge: a chart over 300 decades shows nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +43,7 @@ def loss_curve(points: Sequence[tuple[int, float]], total_steps: int | None) -> 
     return Chart(
         title="Training loss by step",
         spec={
-            **_base("Training loss by step", 170),
+            **base_spec("Training loss by step", 170),
             "data": {"values": [{"step": step, "loss": loss} for step, loss in points]},
             "mark": {"type": "line", "color": "var(--accent)", "strokeWidth": 2},
             "encoding": {
@@ -70,75 +68,6 @@ def loss_curve(points: Sequence[tuple[int, float]], total_steps: int | None) -> 
     )
 
 
-def evidence_bars(rows: Sequence[tuple[str, float, float | None]]) -> Chart:
-    """E values on a log scale, growing from 1 (no evidence), each with its threshold.
-
-    Args:
-        rows: Name, E, and the E that decides (None when it is not known).
-    """
-    values = [
-        {
-            "name": name,
-            "e": e,
-            "shown": min(max(e, FLOOR), CEILING),
-            "one": 1,
-            "threshold": threshold,
-            "side": "reached" if threshold and e >= threshold else "for" if e >= 1 else "against",
-        }
-        for name, e, threshold in rows
-    ]
-    axis = {"values": [0.01, 0.1, 1, 10, 100, 1000, 10000], "format": "~g", "title": "E"}
-    scale = {"type": "log", "domain": [FLOOR, CEILING], "nice": False}
-    y = {"field": "name", "type": "nominal", "title": None, "sort": None}
-    return Chart(
-        title="Evidence against the thresholds, E on a log scale",
-        spec={
-            **_base("Evidence against the thresholds", 26 * max(1, len(rows))),
-            "data": {"values": values},
-            "encoding": {"y": y},
-            "layer": [
-                {
-                    "mark": {"type": "rule", "color": "var(--faint)"},
-                    "encoding": {"x": {"datum": 1, "type": "quantitative"}, "y": None},
-                },
-                {
-                    "mark": {"type": "bar", "height": 10, "cornerRadius": 2},
-                    "encoding": {
-                        "x": {
-                            "field": "shown",
-                            "type": "quantitative",
-                            "scale": scale,
-                            "axis": axis,
-                        },
-                        "x2": {"field": "one"},
-                        "color": {
-                            "field": "side",
-                            "type": "nominal",
-                            "legend": None,
-                            "scale": {
-                                "domain": ["reached", "for", "against"],
-                                "range": ["var(--accent)", "var(--challenger)", "var(--faint)"],
-                            },
-                        },
-                        "tooltip": [
-                            {"field": "name"},
-                            {"field": "e", "format": ".3~g", "title": "E"},
-                            {"field": "threshold", "title": "needs"},
-                        ],
-                    },
-                },
-                {
-                    "transform": [{"filter": "isValid(datum.threshold)"}],
-                    "mark": {"type": "tick", "color": "var(--ink)", "thickness": 2, "size": 18},
-                    "encoding": {"x": {"field": "threshold", "type": "quantitative"}},
-                },
-            ],
-        },
-        columns=("Evidence", "E", "Threshold"),
-        rows=tuple((n, f"{e:.3g}", f"{t:g}" if t else "") for n, e, t in rows),
-    )
-
-
 def daily_answers(rows: Sequence[tuple[str, int, int, int]], since: date, until: date) -> Chart:
     """Answers a day, and what people thought of them.
 
@@ -158,7 +87,7 @@ def daily_answers(rows: Sequence[tuple[str, int, int, int]], since: date, until:
     return Chart(
         title="Answers and opinions by day",
         spec={
-            **_base("Answers and opinions by day", 190),
+            **base_spec("Answers and opinions by day", 190),
             "layer": [
                 {
                     "data": {"values": days},
@@ -204,7 +133,7 @@ def counts_by_day(title: str, rows: Sequence[tuple[str, int]]) -> Chart:
     return Chart(
         title=title,
         spec={
-            **_base(title, 130),
+            **base_spec(title, 130),
             "data": {"values": [{"day": day, "count": count} for day, count in rows]},
             "mark": {"type": "bar", "color": "var(--accent)", "cornerRadiusEnd": 2, "size": 9},
             "encoding": {
@@ -228,7 +157,7 @@ def named_bars(title: str, rows: Sequence[tuple[str, int]], *, unit: str) -> Cha
     return Chart(
         title=title,
         spec={
-            **_base(title, 24 * max(1, len(rows))),
+            **base_spec(title, 24 * max(1, len(rows))),
             "data": {"values": [{"name": name, "count": count} for name, count in rows]},
             "encoding": {
                 "y": {"field": "name", "type": "nominal", "title": None, "sort": None},
@@ -277,7 +206,7 @@ def duel(rows: Sequence[tuple[str, float | None, float | None]]) -> Chart:
     return Chart(
         title="Champion and challenger on held-out questions",
         spec={
-            **_base("Champion and challenger on held-out questions", 26 * max(1, len(rows))),
+            **base_spec("Champion and challenger on held-out questions", 26 * max(1, len(rows))),
             "data": {"values": values},
             "encoding": {"y": y, "x": x},
             "layer": [
@@ -308,58 +237,12 @@ def duel(rows: Sequence[tuple[str, float | None, float | None]]) -> Chart:
             ],
         },
         columns=("Metric", "Champion", "Challenger"),
-        rows=tuple((name, _percent(old), _percent(new)) for name, old, new in rows),
+        rows=tuple((name, percent(old), percent(new)) for name, old, new in rows),
     )
 
 
-def ramp_steps(rows: Sequence[tuple[str, str, float]], until: str) -> Chart:
-    """The challenger's share of new threads over time.
-
-    Args:
-        rows: Stage, ISO moment it came into force, share.
-        until: ISO moment at which the last one ends, or now.
-    """
-    values = [{"stage": stage, "at": at, "share": share} for stage, at, share in rows]
-    if rows:
-        values.append({"stage": rows[-1][0], "at": until, "share": rows[-1][2]})
-    return Chart(
-        title="Share of new threads the challenger answers",
-        spec={
-            **_base("Share of new threads the challenger answers", 120),
-            "data": {"values": values},
-            "mark": {
-                "type": "area",
-                "interpolate": "step-after",
-                "color": "var(--challenger)",
-                "opacity": 0.35,
-                "line": {"color": "var(--challenger)"},
-            },
-            "encoding": {
-                "x": {
-                    "field": "at",
-                    "type": "temporal",
-                    "title": None,
-                    "scale": {"type": "utc"},
-                    "axis": {"format": "%-d %b", "tickCount": 6},
-                },
-                "y": {
-                    "field": "share",
-                    "type": "quantitative",
-                    "title": None,
-                    "scale": {"domain": [0, 0.5]},
-                    "axis": {"format": ".0%", "values": [0, 0.25, 0.5]},
-                },
-                "tooltip": [{"field": "stage"}, {"field": "share", "format": ".0%"}],
-            },
-        },
-        columns=("Stage", "Since", "Share"),
-        rows=tuple(
-            (stage, at[:16].replace("T", " "), _percent(share)) for stage, at, share in rows
-        ),
-    )
-
-
-def _base(description: str, height: int) -> dict[str, Any]:
+def base_spec(description: str, height: int) -> dict[str, Any]:
+    """Returns what every specification begins with."""
     return {
         "$schema": _SCHEMA,
         "description": description,
@@ -369,5 +252,6 @@ def _base(description: str, height: int) -> dict[str, Any]:
     }
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """Returns a share for a table, empty when there is none."""
     return "" if value is None else f"{100 * value:.1f} %"

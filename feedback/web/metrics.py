@@ -154,8 +154,7 @@ async def _feedback(tx: Transaction, site: Site) -> list[Gauge]:
 
 async def _learning(tx: Transaction, site: Site) -> list[Gauge]:
     cycle = await tx.cycles.open_cycle()
-    trials = await tx.experiments.latest(1)
-    running = trials[0] if trials and trials[0].ended_at is None else None
+    running = await tx.experiments.current()
     assigned = await tx.experiments.counts(running.id) if running else {}
     looked = await tx.switches.get(SCHEDULER_LOOKED_AT)
     gauges = [

@@ -181,9 +181,11 @@ async def _new_cycle(
     while await tx.cycles.get(cycle_id) is not None:
         number += 1
         cycle_id = f"{second}-{number}"
+    tried = options.adapter_id
     return Cycle(
         id=cycle_id,
-        state=CycleState.MINING,
+        state=CycleState.PUBLISHING if tried else CycleState.MINING,
+        context={"adapter_id": tried} if tried else {},
         version=1,
         trigger=trigger,
         requested_by=requested_by,

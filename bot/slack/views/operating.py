@@ -9,7 +9,7 @@ from bot.slack.views.blocks import Block, button, clip, context, escape, markdow
 from feedback.domain.operating import Confirmation, OperatorAct, Standing, model_name
 from feedback.domain.outlook import Gate, GateState, Outlook, describe_gate
 from feedback.domain.person import Role
-from feedback.domain.trial import decision_words
+from feedback.domain.trial import decision_words, stage_words
 from feedback.domain.why import WhyReport
 
 _MEANINGS = {
@@ -78,8 +78,8 @@ def _facts(status: Status) -> Iterator[str]:
         yield "*Experiment*: none is running"
     else:
         yield (
-            f"*Experiment*: {escape(trial.challenger_id)} in {trial.stage}, "
-            f"{trial.share:.0%} of new threads, since {_when(trial.started_at)}; "
+            f"*Experiment*: {escape(trial.challenger_id)} is {stage_words(trial)}, since "
+            f"{_when(trial.started_at)}; "
             f"the evidence says {_evidence(trial.decision)}"
         )
     if status.cycle is not None:

@@ -9,6 +9,7 @@ from feedback.errors import NotFoundError
 from feedback.web.rendering import page
 from feedback.web.site import Site, site_of
 from feedback.web.views.experiment import decision_tone, experiment_view
+from feedback.why import read_why
 
 router = APIRouter()
 _SHOWN = 100
@@ -33,8 +34,13 @@ async def experiment(experiment_id: str, site: Annotated[Site, Depends(site_of)]
         if trial is None:
             raise NotFoundError(f"there is no experiment {experiment_id}")
         stages = await tx.experiments.stages(experiment_id)
+        looks = await tx.experiments.looks(experiment_id)
         entries = await tx.audit.entries(subject=f"experiment:{experiment_id}")
-    found = experiment_view(trial, stages, site.clock.now())
+        current = await tx.experiments.current()
+        outlook = None
+        if current is not None and current.id == experiment_id:
+            outlook = (await read_why(tx, site.why, site.clock.now())).promotion
+    found = experiment_view(trial, stages, site.clock.now(), looks=looks, outlook=outlook)
     return page(
         "experiment.html",
         experiment=found,

@@ -106,7 +106,7 @@ async def _running(tx: Transaction, cycle: Cycle | None) -> views.RunningCycle |
 
 
 async def _experiment(tx: Transaction, site: Site) -> ExperimentView | None:
-    trials = await tx.experiments.latest(1)
-    if not trials or trials[0].ended_at is not None:
+    trial = await tx.experiments.current()
+    if trial is None:
         return None
-    return experiment_view(trials[0], await tx.experiments.stages(trials[0].id), site.clock.now())
+    return experiment_view(trial, await tx.experiments.stages(trial.id), site.clock.now())

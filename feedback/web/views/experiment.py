@@ -1,16 +1,20 @@
 """An experiment: ramp, evidence against its thresholds, counts per arm, and what it waits for."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from feedback.domain.trial import Trial, TrialStage
-from feedback.web.charts import Chart, evidence_bars, ramp_steps
+from feedback.domain.outlook import Outlook
+from feedback.domain.trial import HOLDBACK, Look, Part, Trial, TrialStage, stage_words
+from feedback.web.charts import Chart
+from feedback.web.trial_charts import evidence_bars, evidence_history, ramp_steps
 from feedback.web.words import plain
 
 _CHANNELS = {
     "primary": "better",
+    "pairs": "better, by blind votes",
     "harm": "worse, by outcomes",
     "harm_fast": "worse, by first ratings",
     "futility": "no lift worth finding",
@@ -24,6 +28,18 @@ _BAD = {
     "undelivered": "undelivered",
 }
 _GUARDRAILS = "guardrails"
+_THEN = {
+    "primary": "it is promoted, if no gate is closed",
+    "pairs": "it counts for half of the evidence",
+    "harm": "it ends at once",
+    "harm_fast": "it ends at once",
+    "futility": "it ends, from day 7 on",
+    "srm": "it ends as invalid, and traffic freezes",
+    _GUARDRAILS: "it ends at once",
+}
+_HELD_BACK = "the previous champion comes back"
+_HISTORY = 200
+"""Looks drawn at most: more cannot be told apart."""
 _COUNTS = {
     "assigned": "threads assigned",
     "delivered": "threads answered",
@@ -54,11 +70,16 @@ class StageView:
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceView:
-    """One channel of evidence."""
+    """One channel of evidence.
+
+    Attributes:
+        then: What happens when it reaches its threshold.
+    """
 
     name: str
     e: float
     threshold: float | None
+    then: str = ""
 
     @property
     def reached(self) -> bool:
@@ -85,6 +106,10 @@ class ExperimentView:
             an arm has no answered thread.
         lift: Estimate and its bounds; None while nothing is ruled out.
         latest_end: When it times out at the latest; None without a plan or after the end.
+        stands: Where it is, in words.
+        history_chart: Evidence over time; None before the second look.
+        outlook: What stands before a promotion, with the dates to expect; None after the end.
+        holdback_until: When the watch over a promoted champion ends; None elsewhere.
     """
 
     id: str
@@ -110,21 +135,37 @@ class ExperimentView:
     response: tuple[float, float] | None
     lift: tuple[float, float, float] | None
     latest_end: datetime | None
+    stands: str
+    history_chart: Chart | None
+    outlook: Outlook | None
+    holdback_until: datetime | None
 
 
-def experiment_view(trial: Trial, stages: Sequence[TrialStage], now: datetime) -> ExperimentView:
+def experiment_view(
+    trial: Trial,
+    stages: Sequence[TrialStage],
+    now: datetime,
+    *,
+    looks: Sequence[Look] = (),
+    outlook: Outlook | None = None,
+) -> ExperimentView:
     """Returns the view of an experiment.
 
     Args:
         trial: The stored experiment with its last evidence.
         stages: The stages that came into force, in order.
         now: Of the record's clock.
+        looks: What was found look by look, oldest first.
+        outlook: On its promotion, while it runs.
     """
     row = trial.evidence or {}
     plan = row.get("plan", {})
-    evidence = _evidence(row.get("evidence", {}), plan.get("thresholds", {}))
+    watched = trial.part is Part.HOLDBACK
+    shown = row.get("holdback", row) if watched else row
+    evidence = _evidence(shown.get("evidence", {}), plan.get("thresholds", {}), watched=watched)
     until = trial.ended_at or now
-    timeout = plan.get("timeout_days") if trial.ended_at is None else None
+    timeout = plan.get("timeout_days") if trial.ended_at is None and not watched else None
+    days = plan.get("holdback_days") if trial.ended_at is None and watched else None
     return ExperimentView(
         id=trial.id,
         cycle_id=trial.cycle_id,
@@ -153,11 +194,17 @@ def experiment_view(trial: Trial, stages: Sequence[TrialStage], now: datetime) -
         )
         if stages
         else None,
-        counts=_counts(row.get("counts", {})),
-        excluded=int(row.get("counts", {}).get("excluded", 0)),
-        response=_response(row.get("counts", {})),
-        lift=_lift(row.get("evidence", {})),
+        counts=_counts(shown.get("counts", {})),
+        excluded=int(shown.get("counts", {}).get("excluded", 0)),
+        response=_response(shown.get("counts", {})),
+        lift=_lift(shown.get("evidence", {})),
         latest_end=trial.started_at + timedelta(days=timeout) if timeout else None,
+        stands=stage_words(trial) if trial.ended_at is None else plain(trial.state.lower()),
+        history_chart=_history(
+            [look for look in looks if look.part is trial.part], plan.get("thresholds", {})
+        ),
+        outlook=outlook,
+        holdback_until=(trial.joined_from or now) + timedelta(days=days) if days else None,
     )
 
 
@@ -170,28 +217,83 @@ def decision_tone(decision: str) -> str:
     return "wait" if decision.startswith("HOLD") else "quiet"
 
 
-def _evidence(row: Mapping[str, Any], thresholds: Mapping[str, float]) -> tuple[EvidenceView, ...]:
+def _evidence(
+    row: Mapping[str, Any], thresholds: Mapping[str, float], *, watched: bool
+) -> tuple[EvidenceView, ...]:
+    """Nobody is promoted while a promotion is watched, and nobody votes before anybody voted."""
+    names = [name for name in _CHANNELS if name in row]
+    if watched:
+        names = [name for name in names if name not in {"primary", "pairs", "futility"}]
+    elif row.get("pairs") == 1.0:
+        names.remove("pairs")
     channels = [
-        EvidenceView(name=told, e=float(row[name]), threshold=thresholds.get(name))
-        for name, told in _CHANNELS.items()
-        if name in row
+        EvidenceView(
+            name=_CHANNELS[name],
+            e=float(row[name]),
+            threshold=thresholds.get(name),
+            then=_HELD_BACK if watched else _THEN[name],
+        )
+        for name in names
     ]
     guards = [
         EvidenceView(
             name=f"more {_BAD.get(metric, plain(metric))}",
             e=float(e),
             threshold=thresholds.get(_GUARDRAILS),
+            then=_HELD_BACK if watched else _THEN[_GUARDRAILS],
         )
         for metric, e in row.get(_GUARDRAILS, {}).items()
     ]
     return (*channels, *guards)
 
 
+def _history(looks: Sequence[Look], thresholds: Mapping[str, float]) -> Chart | None:
+    """Draws how near each kind of evidence came to deciding."""
+    if len(looks) < 2 or not thresholds:
+        return None
+    step = max(1, len(looks) // _HISTORY)
+    kept = [*looks[:-1:step], looks[-1]]
+    rows = [
+        (what, look.at.isoformat(), way(look.logs, thresholds))
+        for what, way in _WAYS.items()
+        for look in kept
+    ]
+    return evidence_history(rows)
+
+
+def _way(*names: str) -> Callable[[Mapping[str, Any], Mapping[str, float]], float]:
+    def way(logs: Mapping[str, Any], thresholds: Mapping[str, float]) -> float:
+        parts = [
+            float(logs[name]) / math.log(thresholds[name])
+            for name in names
+            if name in logs and name in thresholds
+        ]
+        return max(parts, default=0.0)
+
+    return way
+
+
+def _guard_way(logs: Mapping[str, Any], thresholds: Mapping[str, float]) -> float:
+    limit = thresholds.get(_GUARDRAILS)
+    values = [float(value) for value in logs.get(_GUARDRAILS, {}).values()]
+    return max(values, default=0.0) / math.log(limit) if limit else 0.0
+
+
+_WAYS = {
+    "better": _way("primary"),
+    "worse": _way("harm", "harm_fast"),
+    "no lift worth finding": _way("futility"),
+    "more bad answers": _guard_way,
+}
+
+
 def _stages(
     trial: Trial, passed: Sequence[TrialStage], ramp: Sequence[Mapping[str, Any]]
 ) -> tuple[StageView, ...]:
     entered = {stage.stage: stage for stage in passed}
-    planned = ramp or [{"stage": stage.stage, "share": stage.share} for stage in passed]
+    planned = [*ramp] or [{"stage": stage.stage, "share": stage.share} for stage in passed]
+    names = {stage["stage"] for stage in planned}
+    planned += [{"stage": s.stage, "share": s.share} for s in passed if s.stage not in names]
     return tuple(
         StageView(
             name=plain(str(stage["stage"]).lower()),
@@ -214,6 +316,8 @@ def _needs(stage: Mapping[str, Any]) -> str:
     parts = []
     if stage.get("min_threads"):
         parts.append(f"{stage['min_threads']} challenger threads")
+    if stage["stage"] == HOLDBACK:
+        return "until it is quiet for long enough"
     if stage.get("min_hours"):
         parts.append(f"{stage['min_hours']:g} h")
     return " and ".join(parts) or "until it is decided"

@@ -7,19 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from feedback.web import charts
+from feedback.web import charts, trial_charts
 from feedback.web.charts import Chart
 
 STYLE = (Path(charts.__file__).parent / "static" / "understudy.css").read_text()
 SINCE = date(2026, 1, 20)
 ALL = [
     charts.loss_curve([(1, 2.0), (2, 1.0)], 10),
-    charts.evidence_bars([("better", 3e9, 20.0), ("worse", 1e-30, None)]),
+    trial_charts.evidence_bars([("better", 3e9, 20.0), ("worse", 1e-30, None)]),
     charts.daily_answers([("2026-03-01", 5, 2, 1)], SINCE, SINCE + timedelta(days=41)),
     charts.counts_by_day("Failures by day", [("2026-03-01", 5)]),
     charts.named_bars("Rejected", [("twin", 5)], unit="rows"),
     charts.duel([("facts", 0.9, None)]),
-    charts.ramp_steps([("CANARY", "2026-03-01T00:00:00+00:00", 0.05)], "2026-03-02"),
+    trial_charts.ramp_steps([("CANARY", "2026-03-01T00:00:00+00:00", 0.05)], "2026-03-02"),
+    trial_charts.evidence_history(
+        [("better", "2026-03-01T00:00:00+00:00", 0.2), ("worse", "2026-03-02T00:00:00+00:00", -9.0)]
+    ),
 ]
 
 
@@ -41,10 +44,10 @@ def test_colours_are_variables_of_the_style_sheet(chart: Chart) -> None:
 
 
 def test_evidence_beyond_the_scale_is_drawn_at_its_edge_and_told_exactly() -> None:
-    chart = charts.evidence_bars([("better", 3e9, 20.0), ("worse", 1e-30, 20.0)])
+    chart = trial_charts.evidence_bars([("better", 3e9, 20.0), ("worse", 1e-30, 20.0)])
     shown = [row["shown"] for row in chart.spec["data"]["values"]]
     sides = [row["side"] for row in chart.spec["data"]["values"]]
-    assert shown == [charts.CEILING, charts.FLOOR]
+    assert shown == [trial_charts.CEILING, trial_charts.FLOOR]
     assert sides == ["reached", "against"]
     assert [row[1] for row in chart.rows] == ["3e+09", "1e-30"]
 

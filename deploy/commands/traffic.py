@@ -1,0 +1,152 @@
+"""What operators do to traffic, on the command line: shared by `cycle` and `experiment`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import typer
+
+from deploy.wiring import make_clock, open_store
+from feedback.brake import Brake
+from feedback.clock import Clock
+from feedback.domain.operating import Act, Standing, model_name
+from feedback.domain.trial import Verdict
+from feedback.errors import ConfigurationError, UnavailableError
+from feedback.operations import (
+    decide_promotion,
+    request_promotion,
+    roll_back,
+    set_brake,
+    standing,
+)
+from feedback.settings import Settings, load_settings
+from feedback.store.unit_of_work import Store, Transaction
+
+T = TypeVar("T")
+Reason = Annotated[str, typer.Option(help="Why; goes into the audit trail.")]
+BY_COMMAND = "set on the command line"
+
+
+def freeze(
+    by: Annotated[str, typer.Option(help="Who pulls the brake.")] = "operator",
+    reason: Reason = BY_COMMAND,
+    *,
+    file: Annotated[
+        bool, typer.Option("--file", help="Write the flag file only; needs no database.")
+    ] = False,
+) -> None:
+    """Send every new turn to the last known good model at once.
+
+    Where the database cannot be reached the flag file is written: bots look at it at every answer.
+    """
+    settings = load_settings()
+    brake = Brake.of(settings)
+    if not file:
+        try:
+            _brake(on=True, by=by, reason=reason)
+        except (UnavailableError, ConfigurationError) as exc:
+            typer.echo(f"the database is out of reach ({exc})", err=True)
+            file = True
+    if file:
+        brake.pull(f"{by}: {reason}")
+        print(f"frozen by {brake.file}: every bot that sees this file obeys at its next answer")
+        return
+    print(
+        "frozen: every new turn goes to the champion, or to the one before while the present one "
+        "is still watched; `understudy experiment unfreeze` ends it"
+    )
+
+
+def unfreeze(
+    by: Annotated[str, typer.Option(help="Who lets go.")] = "operator",
+    reason: Reason = BY_COMMAND,
+) -> None:
+    """Let a running experiment go on; the flag file is removed, too."""
+    brake = Brake.of(load_settings())
+    brake.release()
+    _brake(on=False, by=by, reason=reason)
+    print("no longer frozen")
+    if brake.pulled:
+        print(f"but {brake.reason()}, which holds until whoever set it takes it away")
+
+
+def promote(
+    reason: Annotated[str, typer.Option(help="Why; goes into the audit trail.")],
+    by: Annotated[str, typer.Option(help="Who asks.")] = "operator",
+) -> None:
+    """Approve the promotion that waits, or ask for one by hand.
+
+    By hand the scheduler promotes at its next look, if the challenger is still proven to be
+    served, the experiment is in its last stage, the champion is the one it was, and nothing is
+    frozen.
+    """
+
+    async def work(store: Store, settings: Settings, clock: Clock) -> str:
+        act = _act(settings, clock, by, reason)
+        async with store.begin() as tx:
+            seen = await standing(tx)
+            if seen.state == "READY" and seen.experiment_id is not None:
+                return await _approve(tx, act, seen)
+            await request_promotion(tx, act, seen=seen)
+        return f"asked to promote {seen.challenger_id}; the scheduler takes it at its next look"
+
+    print(f"{with_store(work)} (`understudy experiment status` follows it)")
+
+
+async def _approve(tx: Transaction, act: Act, seen: Standing) -> str:
+    trial = await tx.experiments.get(seen.experiment_id or "")
+    assert trial is not None, "it was read in this transaction"
+    return await decide_promotion(tx, act, trial.id, trial.version, Verdict.GRANTED)
+
+
+def rollback(
+    by: Annotated[str, typer.Option(help="Who goes back.")] = "operator",
+    reason: Reason = "rolled back by hand",
+) -> None:
+    """Make the previous champion (or the base model) the champion again.
+
+    A promotion that waits is withdrawn instead. An experiment that runs against the present
+    champion ends: it would compare with another one.
+    """
+
+    async def work(store: Store, settings: Settings, clock: Clock) -> str:
+        async with store.begin() as tx:
+            waits = (await standing(tx)).promotion_waits
+            now = model_name(await roll_back(tx, _act(settings, clock, by, reason)))
+        return f"promotion withdrawn, champion stays {now}" if waits else f"champion is now {now}"
+
+    print(with_store(work))
+
+
+def verify_audit() -> None:
+    """Verify the audit trail's hash chain; exit status 2 names the first entry that is wrong."""
+
+    async def work(store: Store, *_: object) -> int:
+        async with store.begin() as tx:
+            return await tx.audit.verify()
+
+    print(f"{with_store(work)} audit entries, chain intact")
+
+
+def with_store(work: Callable[[Store, Settings, Clock], Awaitable[T]]) -> T:
+    """Runs something with the record open."""
+    settings = load_settings()
+
+    async def run_it() -> T:
+        async with open_store(settings) as store:
+            return await work(store, settings, make_clock(settings))
+
+    return asyncio.run(run_it())
+
+
+def _brake(*, on: bool, by: str, reason: str) -> None:
+    async def work(store: Store, settings: Settings, clock: Clock) -> None:
+        async with store.begin() as tx:
+            await set_brake(tx, on=on, act=_act(settings, clock, by, reason))
+
+    with_store(work)
+
+
+def _act(settings: Settings, clock: Clock, by: str, reason: str) -> Act:
+    channel = settings.slack.operators_channel
+    return Act(by=by, reason=reason, at=clock.now(), channel=channel)
