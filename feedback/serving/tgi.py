@@ -37,7 +37,11 @@ class ScoredGeneration:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizedChat:
-    """How the server renders a conversation."""
+    """How the server renders a conversation.
+
+    Attributes:
+        text: Empty where a server tells ids only.
+    """
 
     text: str
     token_ids: tuple[int, ...]

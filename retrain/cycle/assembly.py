@@ -11,6 +11,7 @@ from feedback.ports import Embedder
 from feedback.prompting import DEFAULT_POLICY
 from feedback.redaction import REDACTION_VERSION
 from feedback.samples import generic_dialogues
+from feedback.serving.tgi import TgiTextGenerator
 from feedback.settings import PACKAGED_BASE, Settings
 from feedback.store.unit_of_work import Store
 from feedback.tone import StyleGuide
@@ -28,12 +29,13 @@ from retrain.cycle.training import TrainingStep
 from retrain.cycle.trials import TrialMover, no_term
 from retrain.cycle.weighing import WeighingStep
 from retrain.dataset.cleaning import DatasetChecks
-from retrain.dataset.policy import DatasetPolicy
+from retrain.dataset.policy import DatasetPolicy, TrainOn
 from retrain.dataset.privacy import leftover_check
 from retrain.dataset.rows import ReplayRow
 from retrain.gates.policy import GatePolicy, tiny_base_policy
 from retrain.jobs.folder import JobFolder
 from retrain.publishing.prover import AdapterProver
+from retrain.publishing.vllm_probe import VllmProbe
 from retrain.publishing.watching import DeploymentWatch
 from retrain.scheduling.digest import WeeklyDigest
 from retrain.scheduling.schedule import CycleSchedule
@@ -150,6 +152,7 @@ def assemble(
         base_dir,
         token=settings.model.api_key.get_secret_value(),
         precision=settings.model.precision,
+        connect=VllmProbe if settings.publish.platform == "vllm" else TgiTextGenerator,
     )
     watch = DeploymentWatch(
         store,
@@ -219,6 +222,9 @@ def _dataset_policy(settings: Settings) -> DatasetPolicy:
         holdout_share=settings.retrain.holdout,
         replay_share=settings.retrain.replay_share,
         required_labels=settings.retrain.label_gate,
+        source_weights=settings.retrain.source_weights,
+        source_shares=settings.retrain.source_shares,
+        train_on=TrainOn(settings.privacy.training_consent),
     )
 
 

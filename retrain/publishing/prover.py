@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from feedback.domain.learning import Adapter
 from feedback.errors import AdapterNotServedError, ConfigurationError
@@ -16,6 +16,7 @@ from retrain.publishing.lint import require_servable
 from retrain.publishing.proof import (
     PROBE_QUESTIONS,
     Precision,
+    ProbeClient,
     ProbeSignature,
     prove,
     prove_isolation,
@@ -27,6 +28,31 @@ _SHA256_DIGITS = 64
 
 RECHECK_PROBES = 2
 """Probes of a re-check beside live traffic; when one fails, all of them decide."""
+
+
+class ServerProbe(ProbeClient, Protocol):
+    """A connection to one server, for proofs."""
+
+    @property
+    def endpoint(self) -> str:
+        """The server's URL."""
+        ...
+
+    async def info(self) -> dict[str, Any]:
+        """Returns what the server says of itself; `model_sha` where it knows its snapshot."""
+        ...
+
+    async def aclose(self) -> None:
+        """Closes all connections."""
+        ...
+
+
+class Connect(Protocol):
+    """Makes a connection; TgiTextGenerator and VllmProbe fit."""
+
+    def __call__(self, url: str, /, *, adapters: Sequence[str], token: str | None) -> ServerProbe:
+        """Returns a client of the server at `url`, which should serve these adapters."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +76,7 @@ class AdapterProver:
         token: The server's API key.
         precision: `half` for GPU servers that do not answer in fp32.
         isolation_requests: Interleaved requests of the isolation test.
+        connect: Makes a client of a server; another one for servers without TGI's routes.
     """
 
     def __init__(
@@ -59,8 +86,10 @@ class AdapterProver:
         token: str | None = None,
         precision: Precision = "fp32",
         isolation_requests: int = 120,
+        connect: Connect = TgiTextGenerator,
     ) -> None:
         self._base = base
+        self._connect = connect
         self._token = token
         self._precision: Precision = precision
         self._isolation_requests = isolation_requests
@@ -80,7 +109,7 @@ class AdapterProver:
         for adapter in adapters:
             await asyncio.to_thread(self._check_files, adapter)
         render = await asyncio.to_thread(self._renderer)
-        client = TgiTextGenerator(url, adapters=names, token=self._token)
+        client = self._connect(url, adapters=names, token=self._token)
         try:
             snapshot = await self._check_base(client)
             parity = await prove_prompt_parity(client, render)
@@ -125,7 +154,7 @@ class AdapterProver:
         Raises:
             RetryableError: The server cannot be asked now: that is no loss.
         """
-        client = TgiTextGenerator(url, adapters=[a.id for a in adapters], token=self._token)
+        client = self._connect(url, adapters=[a.id for a in adapters], token=self._token)
         proofs: dict[str, Any] = {}
         lost: dict[str, str] = {}
         try:
@@ -142,7 +171,7 @@ class AdapterProver:
             await client.aclose()
         return Recheck(proofs=proofs, lost=lost)
 
-    async def _again(self, client: TgiTextGenerator, adapter: Adapter) -> Mapping[str, Any]:
+    async def _again(self, client: ServerProbe, adapter: Adapter) -> Mapping[str, Any]:
         expected = ProbeSignature.from_json(adapter.signature)
         for signed in (expected.telling(RECHECK_PROBES), expected):
             try:
@@ -168,7 +197,7 @@ class AdapterProver:
                 f"with {adapter.sha256}: the file changed after training"
             )
 
-    async def _check_base(self, client: TgiTextGenerator) -> str:
+    async def _check_base(self, client: ServerProbe) -> str:
         """Compares snapshot ids; TGI's own model_sha is a hub commit, which the probes cover."""
         served = str((await client.info()).get("model_sha") or "")
         own = await asyncio.to_thread(snapshot_id, self._base)
