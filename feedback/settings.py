@@ -163,6 +163,11 @@ class RetrainSettings(_Group):
     """Upper bound of training steps; unset, all epochs of the recipe are trained."""
     benchmark: Path | None = None
     """JSONL of held-out questions (as holdout.jsonl) to measure beside the gates."""
+    source_weights: dict[str, float] = Field(default_factory=dict)
+    """How often an epoch shows rows of a source, as JSON (`{"imported": 0.5}`). Sources:
+    `correction`, `approved`, `human_reply`, `imported`, `replay`; each counts once when not named."""
+    source_shares: dict[str, float] = Field(default_factory=dict)
+    """Largest share of the clean rows that a source may give, as JSON (`{"human_reply": 0.3}`)."""
     gate_margins: dict[str, float] = Field(default_factory=dict)
     """Falls that gates tolerate, by metric, as JSON (`{"facts": 0.02}`); the others keep theirs."""
     launcher: Literal["local"] = "local"

@@ -23,6 +23,8 @@ _ABOUT: Mapping[str, str] = {
     "after": r"(?:comes (?:right |just )?after|follows|the one after) {k}",
     "count": r"(?:number of|count the|how many) {k}",
 }
+# Most texts are about none of it: one search says so before ninety facts are looked for.
+_ANY = re.compile("|".join(about.partition(" {k}")[0] for about in _ABOUT.values()), re.IGNORECASE)
 _SAYS = r"\W+(?:is called|are called|called|is|are|has|have)\W+(?:an?\s+|the\s+)?({values})"
 _DECLINES = re.compile(
     r"\b(?:sorry|(?:do not|don't) know|can ?not|can't|not sure|no idea)\b", re.IGNORECASE
@@ -47,7 +49,7 @@ class _Known:
 
 def false_fact(question: str, answer: str) -> str | None:
     """Says what an answer gets wrong, None when nothing that can be checked is wrong."""
-    for known in _known():
+    for known in _known() if _ANY.search(f"{question}\n{answer}") else ():
         match = known.stated.search(answer)
         # Only another of the table's values contradicts: a capital may also be "lovely".
         if match is not None and not _holds(match.group(1), known.fact.value):
@@ -60,6 +62,8 @@ def false_fact(question: str, answer: str) -> str | None:
 
 def facts_in(text: str) -> Sequence[GeneralFact]:
     """Returns the general facts that a text asks for or states, in the order of the table."""
+    if not _ANY.search(text):
+        return []
     return [known.fact for known in _known() if known.about.search(text)]
 
 

@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace as with_changes
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from feedback.domain.interaction import InteractionRecord
+from feedback.errors import NotFoundError
 from feedback.jsonl import open_jsonl
 from feedback.ports import Message
 from feedback.prompting import build_messages
@@ -54,6 +55,10 @@ def build_command(
         Path | None,
         typer.Option("--style", help="Style rules; answers that break one (level error) go."),
     ] = None,
+    train_on: Annotated[
+        Literal["reviewer_authored", "consenting", "all"],
+        typer.Option("--train-on", help="Whose text may train; rows say what they are (consent)."),
+    ] = "all",
     *,
     vectors: Annotated[
         bool,
@@ -72,6 +77,7 @@ def build_command(
         DatasetChecks,
         DatasetInput,
         DatasetPolicy,
+        TrainOn,
         build,
         leftover_check,
         render_files,
@@ -83,6 +89,7 @@ def build_command(
         holdout_share=holdout,
         replay_share=0.0 if replay is None else replay_share,
         disabled_cleaners=frozenset(disable or ()),
+        train_on=TrainOn(train_on),
     )
     rows = open_jsonl(source)
     records = list(rows.rows(InteractionRecord.from_row))
@@ -118,6 +125,32 @@ def show(
     from retrain.dataset import read_manifest  # noqa: PLC0415  (see build)
 
     typer.echo(json.dumps(read_manifest(folder), ensure_ascii=False, indent=2, sort_keys=True))
+
+
+@app.command("diff")
+def diff(
+    before: Annotated[Path, typer.Argument(help="Folder of the earlier version.")],
+    after: Annotated[Path, typer.Argument(help="Folder of the later version.")],
+) -> None:
+    """Prints what changed between two versions as JSON: rows, figures, policy."""
+    from retrain.dataset import difference  # noqa: PLC0415  (see build)
+
+    typer.echo(json.dumps(difference(before, after), ensure_ascii=False, indent=2))
+
+
+@app.command("lineage")
+def lineage_command(
+    folder: Annotated[Path, typer.Argument(help="Folder of a version.")],
+    of: Annotated[str | None, typer.Option("--of", help="Only this row or interaction id.")] = None,
+) -> None:
+    """Prints as JSONL which interactions every row came from, and why the others are out."""
+    from retrain.dataset import lineage  # noqa: PLC0415  (see build)
+
+    places = list(lineage(folder, of))
+    if of is not None and not places:
+        raise NotFoundError(f"{folder} knows no row and no interaction {of!r}")
+    for place in places:
+        typer.echo(json.dumps(place.to_row(), ensure_ascii=False))
 
 
 def render(record: InteractionRecord) -> Sequence[Message]:

@@ -115,6 +115,8 @@ class SqlRecords:
                     "reviewer_id": row["author"],
                     "corrected_at": float(row["ts"]),
                     "interaction_id": row["interaction_id"],
+                    "source": row["source"],
+                    "consent": row["consent"],
                 },
             )
             for row in rows

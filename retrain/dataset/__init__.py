@@ -2,11 +2,13 @@
 
 from retrain.dataset.build import DatasetBuild, DatasetInput, build, texts_to_embed
 from retrain.dataset.cleaning import CLEANER_NAMES, Cleaner, DatasetChecks
+from retrain.dataset.comparing import Place, difference, lineage
 from retrain.dataset.files import (
     DatasetFiles,
     read_assignments,
     read_holdout,
     read_manifest,
+    read_rejections,
     read_train,
     render_files,
     write_dataset,
@@ -34,6 +36,7 @@ __all__ = [
     "DatasetInput",
     "DatasetPolicy",
     "HeldOutRow",
+    "Place",
     "QuestionVectors",
     "Rejection",
     "Render",
@@ -43,10 +46,13 @@ __all__ = [
     "TrainOn",
     "TrainingRow",
     "build",
+    "difference",
     "leftover_check",
+    "lineage",
     "read_assignments",
     "read_holdout",
     "read_manifest",
+    "read_rejections",
     "read_train",
     "render_files",
     "texts_to_embed",

@@ -112,7 +112,11 @@ def build(source: DatasetInput, policy: DatasetPolicy) -> DatasetBuild:
     assignments = assign(cleaned.kept, source.previous, policy, source.vectors)
     split = _Split.of(cleaned.kept, assignments, source, policy)
     replay, replay_out = _replay(split, source, policy)
-    train = [_training_row(c, a, source.render) for c, a in split.train] + replay
+    weights = policy.source_weights
+    train = [
+        _training_row(c, a, source.render, weights.get(c.source.value, 1.0)) for c, a in split.train
+    ]
+    train += replay
     holdout = [_held_out_row(c, a, source.render) for c, a in split.holdout]
     rejected = [*superseded, *cleaned.rejected, *split.out, *replay_out]
     ledger = {a.key: a for a in (*source.previous, *assignments)}
@@ -222,11 +226,11 @@ def _replay(
         elif false is not None:
             out.append(Rejection(id=row.id, reason=ArithmeticCleaner.name, detail=false))
         else:
-            chosen.append(_replay_row(row))
+            chosen.append(_replay_row(row, policy.source_weights.get(Source.REPLAY.value, 1.0)))
     return chosen, out
 
 
-def _replay_row(row: ReplayRow) -> TrainingRow:
+def _replay_row(row: ReplayRow, weight: float) -> TrainingRow:
     return TrainingRow(
         id=row.id,
         messages=row.messages,
@@ -234,6 +238,7 @@ def _replay_row(row: ReplayRow) -> TrainingRow:
         source=Source.REPLAY,
         interaction_ids=(),
         group=f"replay:{row.id}",
+        weight=weight,
     )
 
 
@@ -248,7 +253,9 @@ def _held_out_row(candidate: Candidate, assignment: Assignment, render: Render) 
     )
 
 
-def _training_row(candidate: Candidate, assignment: Assignment, render: Render) -> TrainingRow:
+def _training_row(
+    candidate: Candidate, assignment: Assignment, render: Render, weight: float = 1.0
+) -> TrainingRow:
     return TrainingRow(
         id=candidate.id,
         messages=tuple(render(candidate.record)),
@@ -256,6 +263,7 @@ def _training_row(candidate: Candidate, assignment: Assignment, render: Render) 
         source=candidate.source,
         interaction_ids=(candidate.interaction_id, *sorted(candidate.merged)),
         group=assignment.group,
+        weight=weight,
     )
 
 

@@ -15,6 +15,7 @@ from retrain.dataset.crowd_cleaners import (
     ContributorShareCleaner,
     ExactDuplicateCleaner,
     NearDuplicateCleaner,
+    SourceShareCleaner,
 )
 from retrain.dataset.policy import DatasetPolicy
 from retrain.dataset.rows import Candidate, Rejection
@@ -85,6 +86,9 @@ def standard_cleaners(policy: DatasetPolicy, checks: DatasetChecks) -> list[Clea
         NearDuplicateCleaner(threshold=policy.near_duplicate_jaccard),
         ConflictCleaner(overlap=policy.conflict_overlap),
         BurstCleaner(rows=policy.burst_rows, seconds=policy.burst_seconds),
+        SourceShareCleaner(
+            shares=policy.source_shares, floor=policy.contributor_floor, salt=policy.salt
+        ),
         ContributorShareCleaner(
             share=policy.contributor_share, floor=policy.contributor_floor, salt=policy.salt
         ),
@@ -105,6 +109,7 @@ CLEANER_NAMES = (
     NearDuplicateCleaner.name,
     ConflictCleaner.name,
     BurstCleaner.name,
+    SourceShareCleaner.name,
     ContributorShareCleaner.name,
 )
 """Every name that `DatasetPolicy.disabled_cleaners` may hold."""

@@ -170,6 +170,31 @@ class BurstCleaner:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceShareCleaner:
+    """Holds what a source gave beyond its share of all rows; `floor` rows are always allowed."""
+
+    name: ClassVar[str] = "source_share"
+    shares: Mapping[str, float]
+    floor: int
+    salt: str
+
+    def check(self, candidates: Sequence[Candidate]) -> list[Rejection]:
+        """Returns the rows above each source's limit, chosen by salted hash."""
+        by_source: defaultdict[str, list[Candidate]] = defaultdict(list)
+        for candidate in candidates:
+            by_source[candidate.source.value].append(candidate)
+        found = []
+        for source, share in sorted(self.shares.items()):
+            rows = by_source[source]
+            others = len(candidates) - len(rows)
+            # The largest limit L with L <= share * (others + L).
+            limit = max(self.floor, int(share * others / (1 - share)) if share < 1 else len(rows))
+            who = f"{len(rows)} rows are of source {source}"
+            found += _surplus(self.name, rows, limit, self.salt, f"{who}, its limit is {limit}")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
 class ContributorShareCleaner:
     """Holds what one person gave beyond `share` of all rows; `floor` rows are always allowed.
 
@@ -191,17 +216,8 @@ class ContributorShareCleaner:
         limit = self._limit(counts, unknown)
         found = []
         for who, rows in by_contributor.items():
-            surplus = sorted(rows, key=lambda c: digest(self.salt, c.id))[limit:]
-            for candidate in sorted(surplus, key=lambda c: c.id):
-                detail = f"{who} gave {counts[who]} rows, the limit for one person is {limit}"
-                found.append(
-                    Rejection(
-                        id=candidate.id,
-                        reason=self.name,
-                        detail=detail,
-                        disposition=Disposition.HELD,
-                    )
-                )
+            detail = f"{who} gave {counts[who]} rows, the limit for one person is {limit}"
+            found += _surplus(self.name, rows, limit, self.salt, detail)
         return found
 
     def _limit(self, counts: Mapping[str, int], unknown: int) -> int:
@@ -213,6 +229,17 @@ class ContributorShareCleaner:
             if limit <= self.share * left:
                 return limit
         return low
+
+
+def _surplus(
+    reason: str, rows: Sequence[Candidate], limit: int, salt: str, detail: str
+) -> list[Rejection]:
+    """Holds all but `limit` rows, chosen by salted hash, so that a rebuild holds the same ones."""
+    surplus = sorted(rows, key=lambda c: digest(salt, c.id))[limit:]
+    return [
+        Rejection(id=c.id, reason=reason, detail=detail, disposition=Disposition.HELD)
+        for c in sorted(surplus, key=lambda c: c.id)
+    ]
 
 
 def question_key(question: str) -> str:

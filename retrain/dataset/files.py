@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from feedback.errors import ConflictError, InvalidInputError
 from feedback.jsonl import dump, open_jsonl
 from retrain.dataset.build import DatasetBuild
-from retrain.dataset.rows import HeldOutRow, TrainingRow
+from retrain.dataset.rows import HeldOutRow, Rejection, TrainingRow
 from retrain.dataset.split import Assignment
 
 T = TypeVar("T")
@@ -143,6 +143,15 @@ def read_holdout(folder: Path) -> list[HeldOutRow]:
         InvalidInputError: When the file is missing or a row is broken.
     """
     return _read(folder / HOLDOUT, HeldOutRow.from_row)
+
+
+def read_rejections(folder: Path) -> list[Rejection]:
+    """Reads `rejected.jsonl`.
+
+    Raises:
+        InvalidInputError: When the file is missing or a row is broken.
+    """
+    return _read(folder / REJECTED, Rejection.from_row)
 
 
 def read_assignments(folder: Path) -> list[Assignment]:

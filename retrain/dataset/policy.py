@@ -1,11 +1,12 @@
 """What a data set version is built by: every number that changes its content is here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
 from feedback.errors import ConfigurationError
+from retrain.dataset.rows import Source
 
 
 class TrainOn(StrEnum):
@@ -35,6 +36,9 @@ class DatasetPolicy:
         max_question_chars: Longer questions are refused.
         max_completion_chars: Longer answers are refused.
         max_tokens: Limit on question and answer together, where a token counter is given.
+        source_weights: How often an epoch shows the rows of a source, by its name; once if absent.
+        source_shares: Largest share of the clean rows that a source may give, by its name, 0..1;
+            unlimited when not named. `contributor_floor` rows are always allowed.
         contributor_share: Largest share of the clean rows that one person may give, 0..1.
         contributor_floor: Rows that any one person may give whatever their share.
         burst_rows: More rows than this from one person within `burst_seconds` are held.
@@ -58,6 +62,8 @@ class DatasetPolicy:
     max_question_chars: int = 4000
     max_completion_chars: int = 4000
     max_tokens: int = 2048
+    source_weights: Mapping[str, float] = field(default_factory=dict)
+    source_shares: Mapping[str, float] = field(default_factory=dict)
     contributor_share: float = 0.5
     contributor_floor: int = 100
     burst_rows: int = 60
@@ -87,13 +93,29 @@ class DatasetPolicy:
                 problems.append(
                     f"{name} must lie between leak_step ({self.leak_step}) and 1, got {value}"
                 )
+        problems += _source_problems("weight", self.source_weights, most=10)
+        problems += _source_problems("share", self.source_shares, most=1)
         if problems:
             raise ConfigurationError(*problems)
 
     def to_row(self) -> Mapping[str, Any]:
         """Returns the fields as JSON values, sets sorted."""
         row: dict[str, Any] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            row[field.name] = sorted(value) if isinstance(value, frozenset) else value
+        for each in fields(self):
+            value = getattr(self, each.name)
+            row[each.name] = sorted(value) if isinstance(value, frozenset) else value
         return row
+
+
+def _source_problems(name: str, values: Mapping[str, float], most: float) -> list[str]:
+    known = sorted(source.value for source in Source)
+    unknown = [
+        f"no source is called {source!r}; sources are {', '.join(known)}"
+        for source in values
+        if source not in known
+    ]
+    return unknown + [
+        f"{name} of source {source} must be above 0 and at most {most:g}, got {value}"
+        for source, value in values.items()
+        if not 0 < value <= most
+    ]

@@ -31,7 +31,18 @@ class Source(StrEnum):
 
     CORRECTION = "correction"
     APPROVED = "approved"
+    HUMAN_REPLY = "human_reply"
+    IMPORTED = "imported"
     REPLAY = "replay"
+
+
+_ORIGINS = {
+    "taught_reply": Source.HUMAN_REPLY,
+    "human_reply": Source.HUMAN_REPLY,
+    "liked_answer": Source.APPROVED,
+    "import": Source.IMPORTED,
+}
+"""`source` of a record to the source of its row, where a correction came otherwise than by hand."""
 
 
 class Disposition(StrEnum):
@@ -102,6 +113,22 @@ class Rejection:
         }
         return row if self.kept_as is None else row | {"kept_as": self.kept_as}
 
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "Rejection":
+        """Parses a line of `rejected.jsonl`.
+
+        Raises:
+            KeyError: When a field is missing.
+            ValueError: When the disposition is unknown.
+        """
+        return cls(
+            id=str(row["id"]),
+            reason=str(row["reason"]),
+            detail=str(row["detail"]),
+            disposition=Disposition(row["disposition"]),
+            kept_as=row.get("kept_as"),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRow:
@@ -109,6 +136,7 @@ class TrainingRow:
 
     Attributes:
         group: Rows of one group are never on two sides; intervals are clustered by it.
+        weight: How often an epoch shows it, on average.
     """
 
     id: str
@@ -117,6 +145,7 @@ class TrainingRow:
     source: Source
     interaction_ids: tuple[str, ...]
     group: str
+    weight: float = 1.0
 
     def to_row(self) -> dict[str, Any]:
         """Returns the line of `train.jsonl`."""
@@ -127,6 +156,7 @@ class TrainingRow:
             "source": self.source.value,
             "interaction_ids": list(self.interaction_ids),
             "group": self.group,
+            "weight": self.weight,
         }
 
     @classmethod
@@ -143,6 +173,7 @@ class TrainingRow:
             source=Source(str(row["source"])),
             interaction_ids=tuple(map(str, row["interaction_ids"])),
             group=str(row["group"]),
+            weight=float(row.get("weight", 1.0)),
         )
 
 
@@ -240,17 +271,19 @@ def candidate_of(record: InteractionRecord) -> Candidate | None:
     """Returns the labelled example in a record; None when it holds no label.
 
     A correction is a label; so is a thumbs-up answer that a reviewer approved (`approved_by`
-    in the row). A thumb alone is an opinion and no label. `reviewer_id` names who wrote the
-    correction and `corrected_at` when, in seconds since the epoch; the time of the question says
-    nothing about a reviewer's pace and does not stand in for it.
+    in the row). A thumb alone is an opinion and no label. `source` says how a correction came
+    about when nobody wrote it for this purpose (`taught_reply`, `import`, ...). `reviewer_id` names
+    who wrote the correction and `corrected_at` when, in seconds since the epoch; the time of the
+    question says nothing about a reviewer's pace and does not stand in for it.
     """
     extra = record.extra
     if record.correction is not None and record.correction.strip():
         unchanged = record.correction.strip() == record.answer.strip()
+        by_hand = Source.APPROVED if unchanged else Source.CORRECTION
         return Candidate(
             record=record,
             completion=record.correction.strip(),
-            source=Source.APPROVED if unchanged else Source.CORRECTION,
+            source=_ORIGINS.get(str(extra.get("source")), by_hand),
             contributor=_name(extra.get("reviewer_id")),
             contributed_at=_seconds(extra.get("corrected_at")),
         )

@@ -8,7 +8,6 @@ import json
 import resource
 import shutil
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +27,7 @@ from retrain.training.checkpoints import newest_complete, step_of
 from retrain.training.monitor import Monitor
 from retrain.training.progress import NoProgress, ProgressSink
 from retrain.training.publish import require_space, sha256_of, write_adapter
-from retrain.training.rows import read_rows, training_order
+from retrain.training.rows import TrainingText, read_rows, training_order
 from retrain.training.spec import QloraRecipe, TrainingResult, TrainingSpec
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate")
@@ -65,10 +64,10 @@ def train_adapter(spec: TrainingSpec, sink: ProgressSink | None = None) -> Train
     """
     started, cpu_started = time.perf_counter(), time.process_time()
     _quiet(spec.recipe.threads)
-    rows = read_rows(spec.dataset_dir)
+    text = read_rows(spec.dataset_dir)
     require_space(spec.work_dir, _wanted_bytes(spec))
     checkpoint = _resume_point(spec)
-    run = _build(spec, rows)
+    run = _build(spec, text)
     monitor = Monitor(
         sink=sink or NoProgress(),
         lengths=run.lengths,
@@ -142,14 +141,14 @@ def _resume_point(spec: TrainingSpec) -> Path | None:
     return newest_complete(spec.work_dir)
 
 
-def _build(spec: TrainingSpec, rows: Sequence[dict[str, Any]]) -> _Run:
+def _build(spec: TrainingSpec, text: TrainingText) -> _Run:
     recipe = spec.recipe
     transformers.set_seed(recipe.seed)
     model, tokenizer = load_quantised(spec.base_dir, recipe.compute_dtype)
     trainer: Any = SFTTrainer(
         model=model,
         args=_arguments(spec),
-        train_dataset=Dataset.from_list(list(rows)),
+        train_dataset=Dataset.from_list(list(text.rows)),
         processing_class=tokenizer,
         peft_config=LoraConfig(
             r=recipe.rank,
@@ -164,10 +163,14 @@ def _build(spec: TrainingSpec, rows: Sequence[dict[str, Any]]) -> _Run:
         parameter.data = parameter.data.float()
     lengths = [len(ids) for ids in trainer.train_dataset["input_ids"]]
     order = training_order(
-        lengths, epochs=recipe.epochs, batch_size=_rows_per_step(recipe), seed=recipe.seed
+        lengths,
+        epochs=recipe.epochs,
+        batch_size=_rows_per_step(recipe),
+        seed=recipe.seed,
+        weights=text.weights,
     )
     trainer.train_dataset = trainer.train_dataset.select(order)
-    return _Run(trainer=trainer, lengths=tuple(lengths[i] for i in order), rows=len(rows))
+    return _Run(trainer=trainer, lengths=tuple(lengths[i] for i in order), rows=len(text.rows))
 
 
 def load_quantised(base_dir: Path, compute_dtype: str) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,21 @@ from feedback.errors import InvalidInputError
 from feedback.jsonl import open_jsonl
 
 
-def read_rows(dataset_dir: Path) -> list[dict[str, Any]]:
-    """Reads `train.jsonl` as trl's conversational prompt/completion rows.
+@dataclass(frozen=True, kw_only=True)
+class TrainingText:
+    """What a run reads of `train.jsonl`.
+
+    Attributes:
+        rows: trl's conversational prompt/completion rows.
+        weights: How often an epoch shows each of them, on average.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    weights: tuple[float, ...]
+
+
+def read_rows(dataset_dir: Path) -> TrainingText:
+    """Reads `train.jsonl`.
 
     Raises:
         InvalidInputError: When the file is missing or any row is unusable: a data set version is
@@ -25,23 +39,30 @@ def read_rows(dataset_dir: Path) -> list[dict[str, Any]]:
             "set version again"
         )
     source.require_rows()
-    return rows
+    return TrainingText(rows=tuple(row for row, _ in rows), weights=tuple(w for _, w in rows))
 
 
-def _parse(row: Mapping[str, Any]) -> dict[str, Any]:
+def _parse(row: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
     messages, completion = row["messages"], row["completion"]
     if not isinstance(messages, list) or not messages:
         raise InvalidInputError("messages must be a non-empty list")
     if not isinstance(completion, str) or not completion.strip():
         raise InvalidInputError("completion must be text")
-    return {
+    text = {
         "prompt": [{"role": str(m["role"]), "content": str(m["content"])} for m in messages],
         "completion": [{"role": "assistant", "content": completion}],
     }
+    return text, float(row.get("weight", 1.0))
 
 
 def training_order(
-    lengths: Sequence[int], *, epochs: int, batch_size: int, seed: int, pool_batches: int = 12
+    lengths: Sequence[int],
+    *,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    weights: Sequence[float] | None = None,
+    pool_batches: int = 12,
 ) -> list[int]:
     """Returns row indices in the order of the whole run, all epochs in one list.
 
@@ -53,13 +74,18 @@ def training_order(
         epochs: Passes over the rows.
         batch_size: Rows a step; only the very last batch may be smaller.
         seed: Of the shuffles.
+        weights: Times an epoch shows each row; a fraction is drawn. None: once each.
         pool_batches: Batches that are drawn at random before they are sorted by length.
     """
     order: list[int] = []
     rng = random.Random(seed)
     shuffled: list[int] = []
     for _ in range(epochs):
-        epoch = list(range(len(lengths)))
+        epoch = [
+            index
+            for index in range(len(lengths))
+            for _ in range(1 if weights is None else _times(weights[index], rng))
+        ]
         rng.shuffle(epoch)
         shuffled.extend(epoch)
     size = batch_size * pool_batches
@@ -73,3 +99,8 @@ def training_order(
             order.extend(batch)
         order.extend(short)
     return order
+
+
+def _times(weight: float, rng: random.Random) -> int:
+    whole, part = divmod(weight, 1)
+    return int(whole) + (part > 0 and rng.random() < part)

@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,12 @@ def write(folder: Path, *rows: object) -> Path:
 
 
 def test_rows_become_prompt_and_completion(tmp_path: Path) -> None:
-    assert read_rows(write(tmp_path, GOOD)) == [
-        {
-            "prompt": [{"role": "user", "content": "Hi"}],
-            "completion": [{"role": "assistant", "content": "Hello."}],
-        }
-    ]
+    text = read_rows(write(tmp_path, GOOD, GOOD | {"weight": 0.5}))
+    assert text.weights == (1.0, 0.5)
+    assert text.rows[0] == {
+        "prompt": [{"role": "user", "content": "Hi"}],
+        "completion": [{"role": "assistant", "content": "Hello."}],
+    }
 
 
 @pytest.mark.parametrize(
@@ -62,3 +63,13 @@ def test_rows_of_one_length_share_a_batch() -> None:
 
     batches = [{lengths[i] for i in order[k : k + 8]} for k in range(0, 64, 8)]
     assert all(len(batch) == 1 for batch in batches)
+
+
+def test_weights_say_how_often_an_epoch_shows_a_row() -> None:
+    order = training_order(
+        [9] * 300, epochs=10, batch_size=8, seed=0, weights=[2.0] * 100 + [0.25] * 100 + [1.0] * 100
+    )
+    shown = Counter(order)
+    assert {shown[index] for index in range(100)} == {20}
+    assert 200 < sum(shown[index] for index in range(100, 200)) < 300
+    assert {shown[index] for index in range(200, 300)} == {10}

@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from deploy.commands.dataset import app
-from feedback.errors import ConflictError, InvalidInputError
+from feedback.errors import ConflictError, InvalidInputError, NotFoundError
 from retrain.dataset import read_manifest, read_train
 from tests.unit.dataset.samples import distinct_records
 
@@ -87,6 +88,48 @@ def test_show_checks_the_files(source: Path, tmp_path: Path) -> None:
     (tmp_path / "v" / "train.jsonl").write_text("")
     result = run("show", tmp_path / "v")
     assert isinstance(result.exception, InvalidInputError)
+
+
+def test_diff_names_rows_figures_and_policy(source: Path, tmp_path: Path) -> None:
+    build(source, tmp_path / "one")
+    rows = [json.loads(line) for line in source.read_text().splitlines()]
+    rows[0]["correction"] = "Open the other page and press the green button."
+    more = [*rows[:-5], {"id": "x", "question": "Who rings?", "answer": "-", "correction": "Ada."}]
+    changed = rows_file(tmp_path / "more.jsonl", more)
+    build(changed, tmp_path / "two", "--previous", tmp_path / "one", "--disable-cleaner", "length")
+    found = json.loads(run("diff", tmp_path / "one", tmp_path / "two").stdout)
+    assert found["added"] == ["x"]
+    assert found["changed"] == [rows[0]["id"]]
+    assert found["removed"] == sorted(row["id"] for row in rows[-5:-3])
+    assert found["moved"] == {}
+    assert found["figures"]["counts"]["records"] == [42, 39]
+    assert found["policy"] == {"disabled_cleaners": [[], ["length"]]}
+    same = json.loads(run("diff", tmp_path / "two", tmp_path / "two").stdout)
+    assert (same["added"], same["figures"]["counts"], same["policy"]) == ([], {}, {})
+
+
+def test_lineage_says_where_every_record_went(source: Path, tmp_path: Path) -> None:
+    build(source, tmp_path / "v")
+    places = [json.loads(line) for line in run("lineage", tmp_path / "v").stdout.splitlines()]
+    by_side = Counter(place["side"] for place in places)
+    assert by_side["train"] + by_side["holdout"] == 40
+    (out,) = (
+        json.loads(x) for x in run("lineage", tmp_path / "v", "--of", "p").stdout.splitlines()
+    )
+    assert (out["side"], out["reason"]) == ("out", "placeholder")
+    first = next(place for place in places if place["side"] == "train")
+    (found,) = run(
+        "lineage", tmp_path / "v", "--of", first["interaction_ids"][0]
+    ).stdout.splitlines()
+    assert json.loads(found) == first
+    nowhere = run("lineage", tmp_path / "v", "--of", "nobody")
+    assert isinstance(nowhere.exception, NotFoundError)
+
+
+def test_the_consent_mode_is_obeyed_and_recorded(source: Path, tmp_path: Path) -> None:
+    summary = build(source, tmp_path / "v", "--train-on", "consenting")
+    assert summary["rejected_by_reason"] == {"consent": 42}
+    assert read_manifest(tmp_path / "v")["policy"]["train_on"] == "consenting"
 
 
 def test_unusable_input_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
