@@ -141,6 +141,15 @@ CONTENT_STEPS: Sequence[tuple[str, TextClause]] = (
         ),
     ),
     (
+        "answers in the shadow",
+        text(
+            """
+            update shadow_answers set answer = ''
+            where answer <> '' and interaction_id = any(:asked)
+            """
+        ),
+    ),
+    (
         "names",
         text(
             """
@@ -229,6 +238,11 @@ _ALIASES = (
     """
     update votes set user_id = :alias
     where user_id = :user and exists (
+        select from interactions i where i.id = interaction_id and i.team = any(:teams))
+    """,
+    """
+    update shadow_answers set voted_by = :alias
+    where voted_by = :user and exists (
         select from interactions i where i.id = interaction_id and i.team = any(:teams))
     """,
     """

@@ -71,6 +71,7 @@ _CONTENT = frozenset(
         "notes",
         "comments",
         "comments kept as history",
+        "answers in the shadow",
         "split questions",
         "split questions of edits",
     )
@@ -90,6 +91,7 @@ _PEOPLE = (
     ("reviews", "reviewer", "correction_id = any(:corrected)"),
     ("votes", "user_id", "interaction_id = any(:asked)"),
     ("vote_events", "user_id", "interaction_id = any(:asked)"),
+    ("shadow_answers", "voted_by", "interaction_id = any(:asked)"),
     ("confirmations", "user_id", "team = :team"),
 )
 _ALIAS = (

@@ -27,6 +27,7 @@ from feedback.store.tables.feedback import pattern_members, patterns
 from feedback.store.tables.handoffs import handoffs
 from feedback.store.tables.learning import assignments, split_assignments
 from feedback.store.tables.operations import confirmations
+from feedback.store.tables.trials import shadow_answers
 from feedback.store.unit_of_work import Store, Transaction
 from retrain.dataset.split import Assignment
 from tests.integration.operating.stage import NOW, add_adapter
@@ -387,6 +388,14 @@ async def _assigned(tx: Transaction, at: datetime) -> None:
         ),
         {"at": at},
     )
+    for asked, word, voter in (("i-zoe", MARK, BEN), ("i-ben", KEPT, ZOE)):
+        await tx.connection.execute(
+            insert(shadow_answers).values(
+                id=f"pair-{asked}", experiment_id="e", interaction_id=asked, first="champion",
+                answer=f"Feed the {word}.", answered_at=at, winner="tie", voted_by=voter,
+                voted_at=at,
+            )
+        )  # fmt: skip
     await tx.connection.execute(
         insert(assignments).values(
             experiment_id="e",
@@ -445,10 +454,12 @@ async def _delivered(tx: Transaction) -> None:
 HOLDS_NOTHING_OF_PEOPLE = {
     # Models, and what is served.
     "adapters", "champion", "deployments", "training_runs", "experiments", "experiment_stages",
+    "experiment_looks",
     # Documents, which operators own.
     "documents", "chunks", "postings", "terms", "knowledge_index",
     # Acts of operators, and the scheduler's own rows.
     "audit", "cycles", "cycle_requests", "promotion_requests", "switches", "apscheduler_jobs",
+    "approvals", "leader",
     # Settings and installations of whole workspaces.
     "channels", "workspaces", "slack_bots", "slack_installations", "slack_oauth_states",
     "pattern_changes",
