@@ -137,12 +137,16 @@ def _type(kind: object) -> str:
     if origin is Literal:
         return " or ".join(f"`{value}`" for value in get_args(kind))
     if origin is tuple:
-        return f"JSON list of {len(get_args(kind))} {_type(get_args(kind)[0])}s"
+        what, *more = get_args(kind)
+        number = "" if more == [...] else f"{1 + len(more)} "
+        return f"JSON list of {number}{_type(what)}s"
+    if origin is dict:
+        return f"JSON object of {_type(get_args(kind)[1])}s"
     return _NAMES[kind]
 
 
 def _default(info: FieldInfo) -> str:
-    value: Any = info.default
+    value: Any = info.get_default(call_default_factory=True)
     if value is None or value == "":
         return "none"
     if isinstance(value, SecretStr):

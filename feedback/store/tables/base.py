@@ -34,7 +34,8 @@ def to_domain(kind: type[T], row: RowMapping | Mapping[str, Any]) -> T:
 
 def to_columns(item: object) -> dict[str, Any]:
     """Returns a domain dataclass's fields by name, the other way of `to_domain`."""
-    return {name: getattr(item, name) for name in _names(type(item))}
+    kind: type[Any] = type(item)
+    return {name: getattr(item, name) for name in _names(kind)}  # type: ignore[arg-type]
 
 
 @cache
