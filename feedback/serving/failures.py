@@ -55,12 +55,12 @@ async def mapped(endpoint: str, *, what: str, stream: bool = False) -> AsyncIter
     except UnderstudyError:
         raise
     except TextGenerationError as exc:
+        answer = getattr(exc.__cause__, "response", None)
+        if answer is not None:
+            raise _from_answer(answer, endpoint) from exc
         raise _from_event(exc, endpoint) from exc
     except HfHubHTTPError as exc:
-        response = exc.response
-        raise from_response(
-            response.status_code, response.headers.get("content-type", ""), response.text, endpoint
-        ) from exc
+        raise _from_answer(exc.response, endpoint) from exc
     except (InferenceTimeoutError, TimeoutError, httpx2.TimeoutException) as exc:
         raise TimedOutError(f"{what} at {endpoint} passed its deadline") from exc
     except (httpx2.RemoteProtocolError, httpx2.ReadError) as exc:
@@ -74,8 +74,13 @@ async def mapped(endpoint: str, *, what: str, stream: bool = False) -> AsyncIter
         ) from exc
 
 
+def _from_answer(response: httpx2.Response, endpoint: str) -> UnderstudyError:
+    kind = response.headers.get("content-type", "")
+    return from_response(response.status_code, kind, response.text, endpoint)
+
+
 def _from_event(exc: TextGenerationError, endpoint: str) -> UnderstudyError:
-    """Maps typed errors of text generation and the error events of streams."""
+    """Maps the error events of streams, which have no status of their own."""
     payload = exc.args[0] if exc.args else ""
     text = str(payload.get("message", payload)) if isinstance(payload, dict) else str(payload)
     kind = {

@@ -96,6 +96,7 @@ class TgiTextGenerator:
             ),
             timeout=httpx2.Timeout(None, connect=_CONNECT_S),
             trust_env=False,
+            event_hooks={"response": [_read_refusal]},
         )
 
     @property
@@ -283,6 +284,12 @@ class TgiTextGenerator:
         if response.status_code != 200:
             kind = response.headers.get("content-type", "")
             raise from_response(response.status_code, kind, response.text, self._base_url)
+
+
+async def _read_refusal(response: httpx2.Response) -> None:
+    """Reads error answers to streams too: the hub's client looks into them without reading."""
+    if response.is_error:
+        await response.aread()
 
 
 def _payload(messages: Sequence[Message]) -> list[dict[str, str]]:

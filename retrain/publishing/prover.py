@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from feedback.domain.learning import Adapter
-from feedback.errors import AdapterNotServedError, ConfigurationError
+from feedback.errors import AdapterNotServedError, ConfigurationError, PermanentError
 from feedback.ports import Message
 from feedback.serving.tgi import TgiTextGenerator
 from retrain.base_model import template_sha256
@@ -25,6 +25,9 @@ from retrain.publishing.proof import (
 from retrain.publishing.rendering import TrainedRenderer
 
 _SHA256_DIGITS = 64
+
+_DISPROVEN = (ConfigurationError, PermanentError)
+"""Something else is served, or nothing that can be understood."""
 
 RECHECK_PROBES = 2
 """Probes of a re-check beside live traffic; when one fails, all of them decide."""
@@ -163,9 +166,9 @@ class AdapterProver:
             for adapter in adapters:
                 try:
                     proofs[adapter.id] = await self._again(client, adapter)
-                except ConfigurationError as exc:
+                except _DISPROVEN as exc:
                     lost[adapter.id] = str(exc)
-        except ConfigurationError as exc:  # another prompt reaches every adapter
+        except _DISPROVEN as exc:  # another prompt reaches every adapter
             lost = {adapter.id: str(exc) for adapter in adapters}
         finally:
             await client.aclose()
@@ -176,7 +179,7 @@ class AdapterProver:
         for signed in (expected.telling(RECHECK_PROBES), expected):
             try:
                 proof = await prove(client, adapter.id, signed, precision=self._precision)
-            except ConfigurationError:
+            except _DISPROVEN:
                 if signed is expected:
                     raise
             else:

@@ -78,11 +78,13 @@ class Stage:
             if (await self.turn(ts)).arm is arm:
                 return ts
 
-    def serving(self, url: str, *names: str) -> AbstractContextManager[str]:
+    def serving(self, url: str, *names: str, strict: bool = False) -> AbstractContextManager[str]:
         """A server in the place of the one before, with only these adapters."""
         adapters = {name: self.options.adapters[name] for name in names}
         port = urlsplit(url).port or 0
-        return running_server(replace(self.options, adapters=adapters), port=port)
+        return running_server(
+            replace(self.options, adapters=adapters, strict_adapters=strict), port=port
+        )
 
 
 @pytest.fixture
@@ -177,7 +179,7 @@ async def test_a_lost_champion_leaves_the_base(
         await publish(stage, url, signed, tiny_base)
         await stage.look()
         champion = await stage.thread_of(Arm.CHAMPION)
-    with stage.serving(url, "amber"):
+    with stage.serving(url, "amber", strict=True):
         await stage.look()
         turn = await stage.turn(champion)
         assert (turn.adapter, turn.error) == (None, "AdapterNotServedError")
