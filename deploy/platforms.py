@@ -38,6 +38,11 @@ def remote_platform(settings: Settings) -> Platform | None:
     publish = settings.publish
     if publish.platform == "process":
         return None
+    if not settings.model.embed_url:
+        raise ConfigurationError(
+            f"UNDERSTUDY_PUBLISH__PLATFORM={publish.platform} needs EMBED_URL: TGI and vLLM have "
+            "no /embed; `understudy model-server` has"
+        )
     volume = AdapterVolume(publish.volume, publish.mount)
     if publish.platform == "compose":
         launcher = ComposeLauncher(

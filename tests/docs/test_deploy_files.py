@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from feedback.settings import StackSettings
+from retrain.platforms.compose import DEPLOYMENT_LABEL, SERVICES
 from tests.docs import settings_page
 from tests.docs.generate import ROOT
 
@@ -27,6 +29,23 @@ def test_compose_sets_settings_that_exist() -> None:
     environment = _yaml("compose.yaml")["x-understudy"]["environment"]
     assert environment
     assert sorted(set(environment) - known) == []
+
+
+def test_blue_and_green_are_what_the_publisher_starts() -> None:
+    tgi = _yaml("compose.tgi.yaml")
+    services = tgi["services"]
+    assert tuple(services) == SERVICES
+    published = [service["ports"][0].split(":") for service in services.values()]
+    assert [int(host) for _, host, _ in published] == list(StackSettings().model_ports)
+    for service in services.values():
+        assert re.search(r":\d+\.\d+\.\d+$", service["image"]), "a moving tag is no version"
+        assert DEPLOYMENT_LABEL in service["labels"]
+        # With a value, even an empty one, TGI would look for an adapter without a name.
+        assert "LORA_ADAPTERS" in service["environment"]
+        assert int(service["stop_grace_period"].removesuffix("s")) > 90
+    asked = set(re.findall(r"\$\{(\w+)", (DEPLOY / "compose.tgi.yaml").read_text()))
+    names = {name for s in settings_page.settings() for name in (s.variable, s.alias) if name}
+    assert asked - names == {"UNDERSTUDY_DEPLOYMENT"}
 
 
 def test_compose_asks_for_what_its_example_names() -> None:

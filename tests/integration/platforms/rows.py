@@ -122,17 +122,17 @@ class Publishing:
         await until(self.look)
         return await self.active()
 
-    async def publish(self, adapter: Adapter) -> Deployment:
-        """Publishes an adapter as the cycle's step does."""
-        number, done = await self.publisher.publish(adapter.id, None)
+    async def publish(self, adapter: Adapter, number: int | None = None) -> Deployment:
+        """Publishes an adapter as the cycle's step does, or goes on with it."""
+        if number is None:
+            number, _ = await self.publisher.publish(adapter.id, None)
 
         async def active() -> bool:
             await self.fleet.look()
             _, done = await self.publisher.publish(adapter.id, number)
             return done
 
-        if not done:
-            await until(active)
+        await until(active)
         return await self.active()
 
     async def active(self) -> Deployment:
