@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from bot.correcting import CARD, THREAD_CORRECTION
@@ -13,10 +14,12 @@ from bot.slack.api import SlackApi
 from bot.slack.asking import DIRECT_MESSAGE
 from bot.slack.errors import SlackRefusedError, TokenRefusedError
 from bot.slack.views.blocks import ANSWER_CHARS, clip, escape
+from bot.slack.views.digest import digest_blocks, digest_text
 from bot.slack.views.handoffs import handoff_blocks, handoff_text
 from bot.slack.views.reviews import card_blocks, card_text
 from bot.slack.workspaces import Workspace, WorkspaceAwayError, Workspaces
 from bot.worker import PostponedError, backoff_s
+from feedback.digest import DIGEST, read_digest
 from feedback.domain.delivery import OutboxRow
 from feedback.errors import InvalidInputError, PermanentError, RetryableError, UnavailableError
 from feedback.store.unit_of_work import Store, Transaction
@@ -65,6 +68,7 @@ class Notices:
             CARD: self._card,
             THREAD_CORRECTION: self._thread_correction,
             HANDOFF: self._handoff,
+            DIGEST: self._digest,
             DIRECT_MESSAGE: self._direct_message,
         }
 
@@ -115,7 +119,7 @@ class Notices:
             await tx.outbox.done(row.id, error=error)
 
     async def _dispatch(self, row: OutboxRow) -> None:
-        if row.kind == SLACK_MESSAGE and not row.payload.get("channel"):
+        if row.kind in {SLACK_MESSAGE, DIGEST} and not row.payload.get("channel"):
             return  # no operators' channel is set
         workspace = await self._workspace(str(row.payload.get("team") or self._home))
         try:
@@ -148,6 +152,17 @@ class Notices:
     async def _direct_message(self, workspace: Workspace, row: OutboxRow) -> None:
         channel = await workspace.api.open_dm(str(row.payload["user"]))
         await self._once(workspace.api, row, channel, str(row.payload["text"]))
+
+    async def _digest(self, workspace: Workspace, row: OutboxRow) -> None:
+        payload = row.payload
+        async with self._store.begin() as tx:
+            digest = await read_digest(tx, datetime.fromisoformat(payload["at"]))
+        channel, ts = str(payload["channel"]), payload.get("ts")
+        text, blocks = digest_text(digest), digest_blocks(digest)
+        if ts is None:
+            await self._once(workspace.api, row, channel, text, blocks=blocks)
+        else:
+            await workspace.api.update(channel, str(ts), text, blocks=blocks)
 
     async def _card(self, workspace: Workspace, row: OutboxRow) -> None:
         async with self._store.begin() as tx:

@@ -161,11 +161,13 @@ class RetrainSettings(_Group):
     """Real seconds between two looks of the scheduler."""
     max_steps: int | None = Field(default=None, ge=1)
     """Upper bound of training steps; unset, all epochs of the recipe are trained."""
+    max_hours: float = Field(default=24, gt=0)
+    """A run that is estimated to take longer is refused before it starts."""
     benchmark: Path | None = None
     """JSONL of held-out questions (as holdout.jsonl) to measure beside the gates."""
     source_weights: dict[str, float] = Field(default_factory=dict)
     """How often an epoch shows rows of a source, as JSON (`{"imported": 0.5}`). Sources:
-    `correction`, `approved`, `human_reply`, `imported`, `replay`; each counts once when not named."""
+    `correction`, `approved`, `human_reply`, `imported`, `replay`; each counts once if absent."""
     source_shares: dict[str, float] = Field(default_factory=dict)
     """Largest share of the clean rows that a source may give, as JSON (`{"human_reply": 0.3}`)."""
     gate_margins: dict[str, float] = Field(default_factory=dict)

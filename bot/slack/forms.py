@@ -3,19 +3,23 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from bot.administering import Actor
 from bot.correcting import Proposal
+from bot.deciding import Choice
 from bot.handing_off import Press
 from bot.reviewing import Click
 from bot.slack.payloads import team_of
 from bot.slack.views.administering import FOLLOW
 from bot.slack.views.corrections import POST_OPTION
+from bot.slack.views.digest import PATTERN_ACTIONS
 from bot.voting import Act
 from feedback.domain.channel import ChannelSettings, Streaming
 from feedback.domain.correction import Decision
 from feedback.domain.interaction import Rating, Reason
+from feedback.domain.pattern import PatternStatus
 from feedback.domain.person import Role
 from feedback.errors import InvalidInputError
 
@@ -174,6 +178,35 @@ def press_of(delivered: Delivered) -> Press:
         team=delivered.team,
         user=delivered.user,
         handoff_id=_id(_value(delivered), "h"),
+        delivery_id=delivered.delivery_id,
+    )
+
+
+def choice_of(delivered: Delivered) -> Choice:
+    """Returns a click on a button of the digest.
+
+    Raises:
+        InvalidInputError: When the value is not one of ours.
+    """
+    value, body = _value(delivered), delivered.body
+    decision = next(
+        (d for d, action in PATTERN_ACTIONS.items() if action == subject_of(delivered)), None
+    )
+    seen, week = value.get("s"), value.get("w")
+    if decision is None or seen not in set(PatternStatus) or not isinstance(week, int):
+        raise InvalidInputError(f"pattern value {value!r} is not one of ours")
+    container = body.get("container") or {}
+    channel, ts = delivered.channel, (body.get("message") or {}).get("ts")
+    private = container.get("is_ephemeral") or channel is None or ts is None
+    return Choice(
+        team=delivered.team,
+        user=delivered.user,
+        event_id=delivered.event_id,
+        pattern_id=_id(value, "p"),
+        decision=decision,
+        seen=PatternStatus(str(seen)),
+        week=datetime.fromtimestamp(week, UTC),
+        message=None if private else (str(channel), str(ts)),
         delivery_id=delivered.delivery_id,
     )
 

@@ -58,6 +58,17 @@ class Verdict(StrEnum):
     OUT_OF_SCOPE = "out_of_scope"
 
 
+FIXES: Mapping[Verdict, str] = {
+    Verdict.DOCUMENT: "write or refresh a document",
+    Verdict.PROMPT: "change one instruction",
+    Verdict.FINE_TUNE: "train on the corrections",
+    Verdict.PEOPLE: "let people settle it first",
+    Verdict.HOLD: "wait for more evidence",
+    Verdict.OUT_OF_SCOPE: "not this bot's subject",
+}
+"""Every verdict as advice."""
+
+
 class PatternStatus(StrEnum):
     """What people decided about a pattern; it stays with the id from run to run.
 
@@ -70,6 +81,41 @@ class PatternStatus(StrEnum):
     REJECTED = "rejected"
     RESOLVED = "resolved"
     REGRESSION = "regression"
+
+
+class PatternDecision(StrEnum):
+    """What a person can say of a pattern."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+    RESOLVE = "resolve"
+    REOPEN = "reopen"
+
+
+DECIDED: Mapping[PatternDecision, PatternStatus] = {
+    PatternDecision.ACCEPT: PatternStatus.ACCEPTED,
+    PatternDecision.REJECT: PatternStatus.REJECTED,
+    PatternDecision.RESOLVE: PatternStatus.RESOLVED,
+    PatternDecision.REOPEN: PatternStatus.OPEN,
+}
+"""What a pattern is after a decision."""
+
+OFFERED: Mapping[PatternStatus, tuple[PatternDecision, ...]] = {
+    PatternStatus.OPEN: (PatternDecision.ACCEPT, PatternDecision.REJECT),
+    PatternStatus.ACCEPTED: (
+        PatternDecision.RESOLVE,
+        PatternDecision.REJECT,
+        PatternDecision.REOPEN,
+    ),
+    PatternStatus.REJECTED: (PatternDecision.REOPEN,),
+    PatternStatus.RESOLVED: (PatternDecision.REOPEN,),
+    PatternStatus.REGRESSION: (
+        PatternDecision.ACCEPT,
+        PatternDecision.RESOLVE,
+        PatternDecision.REJECT,
+    ),
+}
+"""Which decisions make sense, by what a pattern is."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -207,20 +207,29 @@ def _missing(case: Case) -> Decision | None:
     if known:
         if sum(map(unanswered, known)) < case.policy.majority * len(known):
             return None
-        evidence = case.ids(unanswered)
-        looked = [f for f in known if unanswered(f) and f.found_now is not None]
-        found = [f for f in looked if f.found_now is not None and f.found_now >= limit]
-        if looked and len(found) >= case.policy.majority * len(looked):
-            return _written(case, len(found), len(looked), len(known) - len(evidence))
-        reason = f"Nothing retrieved answers it: the best score is below {limit:g}."
+        shows, reason = (
+            unanswered,
+            f"Nothing retrieved answers it: the best score is below {limit:g}.",
+        )
     elif case.kind is PatternKind.MISSING_KNOWLEDGE:
-        reason = "The answers lack information that people had to add."
-        evidence = case.ids(lambda failure: failure.kind is PatternKind.MISSING_KNOWLEDGE)
+        shows, reason = _lacks, "The answers lack information that people had to add."
     else:
         return None
+    looked = [f.found_now for f in case.failures if shows(f) and f.found_now is not None]
+    found = sum(score >= limit for score in looked)
+    if looked and found >= case.policy.majority * len(looked):
+        since = sum(1 for failure in known if not unanswered(failure))
+        return _written(case, found, len(looked), since)
     return Decision(
-        verdict=Verdict.DOCUMENT, reasons=(reason,), evidence_ids=evidence, draft=_outline(case)
+        verdict=Verdict.DOCUMENT,
+        reasons=(reason,),
+        evidence_ids=case.ids(shows),
+        draft=_outline(case),
     )
+
+
+def _lacks(failure: Failure) -> bool:
+    return failure.kind is PatternKind.MISSING_KNOWLEDGE
 
 
 def _written(case: Case, found: int, looked: int, since: int) -> Decision | None:

@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping, Select, delete, func, insert, or_, select, up
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from feedback.domain.digest import MEASURED, WEEK, PatternCounts
 from feedback.domain.pattern import (
     MiningResult,
     Pattern,
@@ -194,6 +195,28 @@ class SqlPatterns:
             .order_by(pattern_changes.c.id)
         )
         return [to_domain(PatternEvent, row) for row in rows]
+
+    async def counts(self, at: datetime) -> dict[str, PatternCounts]:
+        """Returns, by pattern, when the members of the current patterns were asked.
+
+        Args:
+            at: End of the week; later questions are left out.
+        """
+        asked, fixed = interactions.c.asked_at, patterns.c.resolved_at
+        rows = await self._rows(
+            select(
+                patterns.c.id.label("pattern_id"),
+                func.count().filter(asked > at - WEEK).label("lately"),
+                func.count().filter(asked > at - 2 * WEEK, asked <= at - WEEK).label("before"),
+                func.count().filter(asked > fixed - MEASURED, asked <= fixed).label("before_fix"),
+                func.count().filter(asked > fixed).label("since_fix"),
+            )
+            .join(pattern_members, pattern_members.c.pattern_id == patterns.c.id)
+            .join(interactions, interactions.c.id == pattern_members.c.interaction_id)
+            .where(patterns.c.current, asked <= at)
+            .group_by(patterns.c.id)
+        )
+        return {row["pattern_id"]: to_domain(PatternCounts, row) for row in rows}
 
     async def members_since(self, pattern_ids: Sequence[str], since: datetime) -> int:
         """Counts the members of some patterns that were asked since a moment."""

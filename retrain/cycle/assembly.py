@@ -185,7 +185,7 @@ def assemble(
         ),
         CycleState.TRAINING: TrainingStep(
             store, clock, recipe_for(settings), base_id=settings.model.base, base_dir=base_dir,
-            folder=runs, environment=environment,
+            folder=runs, environment=environment, max_hours=settings.retrain.max_hours,
         ),
         CycleState.EVALUATING: EvaluatingStep(store, clock, setup),
         CycleState.GATING: GatingStep(

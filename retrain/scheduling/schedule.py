@@ -9,14 +9,19 @@ from feedback.errors import ConfigurationError
 
 
 class CycleSchedule:
-    """A cron expression in UTC, asked about any two moments."""
+    """A cron expression in UTC, asked about any two moments.
 
-    def __init__(self, expression: str) -> None:
+    Args:
+        expression: Five fields.
+        setting: The variable that holds it, for the message.
+    """
+
+    def __init__(self, expression: str, setting: str = "UNDERSTUDY_RETRAIN__SCHEDULE") -> None:
         try:
             self._trigger = CronTrigger.from_crontab(expression, timezone=UTC)
         except ValueError as exc:
             raise ConfigurationError(
-                f"UNDERSTUDY_RETRAIN__SCHEDULE={expression!r} is not a cron expression: {exc}; "
+                f"{setting}={expression!r} is not a cron expression: {exc}; "
                 "write five fields such as '0 3 * * sun'"
             ) from exc
 

@@ -11,6 +11,7 @@ from slack_bolt.context.async_context import AsyncBoltContext
 
 from bot.administering import AdminDesk
 from bot.correcting import CorrectionDesk
+from bot.deciding import PatternDesk
 from bot.handing_off import HandoffDesk
 from bot.reviewing import ReviewDesk
 from bot.slack.api import SlackApi
@@ -98,6 +99,7 @@ class ListenerParts:
     corrections: CorrectionDesk
     reviews: ReviewDesk
     handoffs: HandoffDesk
+    patterns: PatternDesk
     admin: AdminDesk
     directory: Directory
     operators: OperatorCommands

@@ -7,6 +7,7 @@ from bot.slack.listeners.corrections import CorrectionListeners
 from bot.slack.listeners.handoffs import HandoffListeners
 from bot.slack.listeners.home import HomeListeners
 from bot.slack.listeners.operating import OperatorListeners
+from bot.slack.listeners.patterns import PatternListeners
 from bot.slack.listeners.reviews import ReviewListeners
 
 
@@ -20,4 +21,5 @@ def everything_heard(parts: ListenerParts) -> Heard:
         | HandoffListeners(parts).heard()
         | HomeListeners(parts).heard()
         | OperatorListeners(parts).heard()
+        | PatternListeners(parts).heard()
     )

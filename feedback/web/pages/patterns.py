@@ -5,12 +5,15 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Form
 from fastapi.responses import RedirectResponse, Response
 
+from feedback.domain.operating import Act
+from feedback.domain.pattern import PatternDecision
 from feedback.errors import NotFoundError
+from feedback.operations import decide_pattern
 from feedback.web.charts import named_bars
-from feedback.web.pages.acts import record_act
+from feedback.web.pages.acts import ACTOR, ON_THE_PAGE
 from feedback.web.rendering import page
 from feedback.web.site import Site, site_of
-from feedback.web.views.pattern import DECISIONS, pattern_detail, pattern_view
+from feedback.web.views.pattern import pattern_detail, pattern_view
 from feedback.web.words import plain
 
 router = APIRouter()
@@ -57,18 +60,11 @@ async def pattern(pattern_id: str, site: Annotated[Site, Depends(site_of)]) -> R
 @router.post("/patterns/{pattern_id}/decision")
 async def decide(
     pattern_id: str,
-    decision: Annotated[Literal["accept", "reject", "resolve", "reopen"], Form()],
+    decision: Annotated[PatternDecision, Form()],
     site: Annotated[Site, Depends(site_of)],
 ) -> Response:
     """Stores what a person decided about a pattern."""
-    status = DECISIONS[decision]
+    act = Act(by=ACTOR, reason=ON_THE_PAGE, at=site.clock.now())
     async with site.store.begin() as tx:
-        found = await tx.patterns.get(pattern_id)
-        if found is None:
-            raise NotFoundError(f"there is no pattern {pattern_id}")
-        now = site.clock.now()
-        if found.status is not status and await tx.patterns.decide(
-            pattern_id, status, seen=found.status, at=now
-        ):
-            await record_act(tx, f"pattern:{pattern_id}", found.status, status, now)
+        await decide_pattern(tx, act, pattern_id, decision)
     return RedirectResponse(f"/patterns/{pattern_id}", status_code=303)

@@ -4,34 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from feedback.domain.pattern import Pattern, PatternStatus
+from feedback.domain.pattern import FIXES, OFFERED, Pattern
 from feedback.store.explanations import AnswerLine
 from feedback.web.charts import Chart, counts_by_day
 from feedback.web.words import plain
-
-DECISIONS: Mapping[str, PatternStatus] = {
-    "accept": PatternStatus.ACCEPTED,
-    "reject": PatternStatus.REJECTED,
-    "resolve": PatternStatus.RESOLVED,
-    "reopen": PatternStatus.OPEN,
-}
-"""What a person can say of a pattern."""
-
-_OFFERED = {
-    PatternStatus.OPEN: ("accept", "reject"),
-    PatternStatus.ACCEPTED: ("resolve", "reject", "reopen"),
-    PatternStatus.REJECTED: ("reopen",),
-    PatternStatus.RESOLVED: ("reopen",),
-    PatternStatus.REGRESSION: ("accept", "resolve", "reject"),
-}
-_FIXES = {
-    "document": "write or refresh a document",
-    "prompt": "change one instruction",
-    "fine_tune": "train on the corrections",
-    "people": "let people settle it first",
-    "hold": "wait for more evidence",
-    "out_of_scope": "not this bot's subject",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +61,7 @@ def pattern_view(pattern: Pattern) -> PatternView:
         label=pattern.label or ", ".join(pattern.keywords[:3]) or pattern.id,
         kind=plain(pattern.kind),
         verdict=plain(pattern.verdict),
-        fix=_FIXES[pattern.verdict],
+        fix=FIXES[pattern.verdict],
         reasons=pattern.verdict_reasons,
         status=pattern.status,
         size=pattern.size,
@@ -97,7 +73,7 @@ def pattern_view(pattern: Pattern) -> PatternView:
         last_seen=datetime.fromtimestamp(pattern.last_seen, UTC),
         draft=pattern.draft,
         keywords=pattern.keywords,
-        actions=_OFFERED[pattern.status],
+        actions=tuple(OFFERED[pattern.status]),
     )
 
 

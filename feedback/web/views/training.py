@@ -15,6 +15,7 @@ class TrainingView:
 
     Attributes:
         share: Part of the steps that is done, 0..1.
+        watched_loss: Of rows that are not trained on; None when the run watches none.
         curve: None before the first report.
     """
 
@@ -25,6 +26,7 @@ class TrainingView:
     total_steps: int
     share: float
     loss: float | None
+    watched_loss: float | None
     tokens_per_s: float | None
     seconds_left: float | None
     memory_mb: float | None
@@ -49,6 +51,7 @@ def training_view(run: TrainingRun) -> TrainingView:
         total_steps=total,
         share=min(1.0, step / total) if total else 0.0,
         loss=points[-1][1] if points else None,
+        watched_loss=_number(progress.get("watched_loss")),
         tokens_per_s=_number(progress.get("tokens_per_s")),
         seconds_left=_number(progress.get("eta_s")) if running else None,
         memory_mb=_number(result.get("peak_rss_mb") or progress.get("rss_mb")),

@@ -1,0 +1,128 @@
+"""Mining by the week on a real PostgreSQL: a missing document is found, written, told as fixed."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from feedback.clock import FixedClock
+from feedback.digest import read_digest
+from feedback.domain.interaction import Interaction, InteractionState
+from feedback.domain.knowledge import Document
+from feedback.domain.operating import Act
+from feedback.domain.pattern import Pattern, PatternDecision, PatternStatus, Verdict
+from feedback.errors import ConflictError
+from feedback.knowledge.sync import KnowledgeSync
+from feedback.mining.patterns import MiningPolicy
+from feedback.operations import decide_pattern
+from feedback.store.conversations import Thread
+from feedback.store.knowledge import SqlKnowledgeRepository
+from feedback.store.unit_of_work import Store
+from feedback.testing import HashingEmbedder
+from retrain.cycle.mining import PatternMiner
+from retrain.scheduling.digest import WeeklyDigest
+from retrain.scheduling.schedule import CycleSchedule
+
+START = datetime(2026, 3, 4, 12, tzinfo=UTC)
+MONDAY = datetime(2026, 3, 9, 8, tzinfo=UTC)
+QUESTIONS = [
+    "How many days are archive exports kept?",
+    "Are archive exports kept for days?",
+    "Days archive exports are kept?",
+    "How many days do you keep archive exports?",
+    "Archive exports: kept how many days?",
+    "For how many days are the archive exports kept?",
+]
+PAGE = Document(
+    doc_id="exports",
+    title="Archive exports",
+    text="# Archive exports\n\nArchive exports are kept for 45 days. Then exports are gone.",
+)
+OTHER = Document(doc_id="other", title="Tea", text="# Tea\n\nTea is served in the harbour office.")
+
+
+class Week:
+    """A scheduler's Mondays around a record."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.clock = FixedClock(START)
+        self.embedder = HashingEmbedder()
+        miner = PatternMiner(store, self.clock, self.embedder, None, MiningPolicy())
+        self.digest = WeeklyDigest(
+            store, self.clock, CycleSchedule("0 8 * * mon"), miner, channel="C0OPERATE5"
+        )
+
+    async def ask_all(self) -> None:
+        """Six people ask what no document holds; the bot says so, and nobody votes."""
+        for number, question in enumerate(QUESTIONS):
+            ts = f"{number}.0"
+            async with self.store.begin() as tx:
+                await tx.conversations.open_thread(
+                    Thread(
+                        key=f"T:C:{ts}", team="T", channel="C", thread_ts=ts,
+                        started_by=f"U{number}", started_at=START, placeholders={},
+                    )
+                )  # fmt: skip
+                await tx.conversations.create_pending(
+                    Interaction(
+                        id=f"i-{number}", thread_key=f"T:C:{ts}", team="T", channel="C",
+                        question_ts=ts, asker=f"U{number}", question=question, abstained=True,
+                        asked_at=START + timedelta(hours=number),
+                        state=InteractionState.POSTED, answer="I do not know that.",
+                    )
+                )  # fmt: skip
+
+    async def write(self, *documents: Document) -> None:
+        async with self.store.begin() as tx:
+            sync = KnowledgeSync(SqlKnowledgeRepository(tx.connection), self.embedder)
+            await sync.sync(list(documents))
+
+    async def tick(self, now: datetime) -> bool:
+        self.clock.advance(now - self.clock.now())
+        return await self.digest.tick()
+
+    async def pattern(self) -> Pattern:
+        async with self.store.begin() as tx:
+            (found,) = await tx.patterns.current()
+        return found
+
+    async def owed(self) -> list[str]:
+        async with self.store.begin() as tx:
+            rows = await tx.connection.execute(
+                text("select payload->>'at' from outbox where kind = 'pattern_digest' order by id")
+            )
+            return list(rows.scalars())
+
+
+async def test_a_missing_document_is_found_written_and_told_as_fixed(store: Store) -> None:
+    week = Week(store)
+    await week.ask_all()
+    await week.write(OTHER)
+    assert not await week.tick(START), "the first week begins"
+    assert not await week.tick(MONDAY - timedelta(minutes=1))
+    assert await week.tick(MONDAY)
+    assert not await week.tick(MONDAY + timedelta(hours=1)), "once a week"
+    assert await week.owed() == [MONDAY.isoformat()]
+
+    found = await week.pattern()
+    assert (found.verdict, found.status) == (Verdict.DOCUMENT, PatternStatus.OPEN)
+    assert found.signals == {"abstained": 6}
+    assert "archive" in found.draft.lower()
+    async with store.begin() as tx:
+        act = Act(by="U9", reason="", at=MONDAY)
+        await decide_pattern(tx, act, found.id, PatternDecision.ACCEPT)
+        with pytest.raises(ConflictError):
+            await decide_pattern(tx, act, found.id, PatternDecision.REJECT, seen=found.status)
+    await week.write(OTHER, PAGE)
+
+    # A scheduler that was away for weeks tells once.
+    later = MONDAY + timedelta(days=15)
+    assert await week.tick(later)
+    assert await week.owed() == [MONDAY.isoformat(), later.isoformat()]
+    mended = await week.pattern()
+    assert (mended.id, mended.status) == (found.id, PatternStatus.RESOLVED)
+    assert mended.resolved_at == later
+    async with store.begin() as tx:
+        (fix,) = (await read_digest(tx, later + timedelta(days=7))).fixes
+    assert (fix.before, fix.since) == (6 / ((later - START) / timedelta(days=7)), 0.0)
