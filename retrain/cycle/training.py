@@ -45,6 +45,7 @@ class TrainingStep:
         base_dir: Path,
         folder: Path,
         environment: Mapping[str, str],
+        max_hours: float = 24.0,
     ) -> None:
         """Creates the step.
 
@@ -56,6 +57,7 @@ class TrainingStep:
             base_dir: The base snapshot's folder.
             folder: One folder a run is made in here.
             environment: Of the training process, before our own additions.
+            max_hours: A run that is estimated to take longer is refused.
         """
         self._store = store
         self._clock = clock
@@ -64,6 +66,7 @@ class TrainingStep:
         self._base_dir = base_dir
         self._folder = folder
         self._environment = environment
+        self._max_hours = max_hours
 
     async def __call__(self, cycle: Cycle) -> StepResult:
         """Looks after the run once."""
@@ -76,6 +79,7 @@ class TrainingStep:
             out_dir=job.path / "adapter",
             work_dir=job.path / "work",
             recipe=self._recipe,
+            max_hours=self._max_hours,
         )
         await self._register(cycle, run_id, spec)
         try:

@@ -35,6 +35,7 @@ class Monitor(TrainerCallback):
         self._guessing = 0.95 * math.log(vocab_size)
         self._started = time.perf_counter()
         self._first_step = 0
+        self._watched: float | None = None
         self.losses: list[tuple[int, float]] = []
         self.tokens = 0
 
@@ -58,6 +59,8 @@ class Monitor(TrainerCallback):
         Raises:
             TrainingFailedError: When the loss is not a number or has grown.
         """
+        if logs and "eval_loss" in logs:
+            self._watched = float(logs["eval_loss"])
         if not logs or "loss" not in logs:
             return
         step, loss = int(state.global_step), float(logs["loss"])
@@ -77,6 +80,7 @@ class Monitor(TrainerCallback):
                 tokens_per_s=self.tokens / seconds,
                 eta_s=seconds / max(done, 1) * (int(state.max_steps) - step),
                 rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                watched_loss=self._watched,
             )
         )
 

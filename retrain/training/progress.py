@@ -16,6 +16,7 @@ class Progress:
         tokens_per_s: Trained tokens a second since the start of this process.
         eta_s: Seconds left at the present speed.
         rss_mb: Resident memory high-water mark.
+        watched_loss: Of the rows that are only watched, at the last checkpoint; None before.
     """
 
     step: int
@@ -25,6 +26,7 @@ class Progress:
     tokens_per_s: float
     eta_s: float
     rss_mb: float
+    watched_loss: float | None = None
 
 
 class ProgressSink(Protocol):

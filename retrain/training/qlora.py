@@ -25,6 +25,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 from feedback.errors import ConfigurationError
 from retrain.training.checkpoints import newest_complete, step_of
 from retrain.training.monitor import Monitor
+from retrain.training.preflight import Estimate, Shape, estimate, measure_speed
 from retrain.training.progress import NoProgress, ProgressSink
 from retrain.training.publish import require_space, sha256_of, write_adapter
 from retrain.training.rows import TrainingText, read_rows, training_order
@@ -66,6 +67,7 @@ def train_adapter(spec: TrainingSpec, sink: ProgressSink | None = None) -> Train
     _quiet(spec.recipe.threads)
     text = read_rows(spec.dataset_dir)
     require_space(spec.work_dir, _wanted_bytes(spec))
+    expected = _preflight(spec, text)
     checkpoint = _resume_point(spec)
     run = _build(spec, text)
     monitor = Monitor(
@@ -76,6 +78,8 @@ def train_adapter(spec: TrainingSpec, sink: ProgressSink | None = None) -> Train
     )
     run.trainer.remove_callback(transformers.PrinterCallback)
     run.trainer.add_callback(monitor)
+    if run.trainer.eval_dataset is not None:
+        run.trainer.add_callback(transformers.EarlyStoppingCallback(spec.recipe.patience))
     run.trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     monitor.require_finite(run.trainer.model)
     sha256 = write_adapter(run.trainer.model, spec.out_dir, base_id=spec.base_id)
@@ -96,6 +100,9 @@ def train_adapter(spec: TrainingSpec, sink: ProgressSink | None = None) -> Train
         trained_parameters=sum(p.numel() for p in _trainable(run.trainer.model)),
         resumed_from=step_of(checkpoint) if checkpoint else 0,
         versions={name: version(name) for name in _LIBRARIES},
+        stopped_early=run.trainer.state.global_step < run.trainer.state.max_steps,
+        estimated_mb=expected.needed / 2**20 if expected else None,
+        estimated_seconds=expected.seconds if expected else None,
     )
 
 
@@ -105,6 +112,20 @@ def _quiet(threads: int) -> None:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     disable_progress_bars()
+
+
+def _preflight(spec: TrainingSpec, text: TrainingText) -> Estimate | None:
+    """Refuses a run that cannot fit; None when nothing is known of the base's shape."""
+    shape, recipe = Shape.read(spec.base_dir), spec.recipe
+    if shape is None:
+        return None
+    tokenizer, gpu = load_tokenizer(spec.base_dir), torch.cuda.is_available()
+    texts = ["\n".join(m["content"] for m in (*r["prompt"], *r["completion"])) for r in text.rows]
+    lengths = [len(ids) for ids in tokenizer(texts)["input_ids"]]
+    speed = measure_speed(gpu=gpu, compute_dtype=recipe.compute_dtype)
+    expected = estimate(shape, recipe, lengths * recipe.epochs, gpu=gpu, speed=speed)
+    expected.require_fit(spec.max_hours)
+    return expected
 
 
 def _wanted_bytes(spec: TrainingSpec) -> int:
@@ -145,10 +166,12 @@ def _build(spec: TrainingSpec, text: TrainingText) -> _Run:
     recipe = spec.recipe
     transformers.set_seed(recipe.seed)
     model, tokenizer = load_quantised(spec.base_dir, recipe.compute_dtype)
+    trained, watched = text.watched(recipe.watch_share, recipe.seed)
     trainer: Any = SFTTrainer(
         model=model,
-        args=_arguments(spec),
-        train_dataset=Dataset.from_list(list(text.rows)),
+        args=_arguments(spec, watch=bool(watched.rows)),
+        train_dataset=Dataset.from_list(list(trained.rows)),
+        eval_dataset=Dataset.from_list(list(watched.rows)) if watched.rows else None,
         processing_class=tokenizer,
         peft_config=LoraConfig(
             r=recipe.rank,
@@ -167,7 +190,7 @@ def _build(spec: TrainingSpec, text: TrainingText) -> _Run:
         epochs=recipe.epochs,
         batch_size=_rows_per_step(recipe),
         seed=recipe.seed,
-        weights=text.weights,
+        weights=trained.weights,
     )
     trainer.train_dataset = trainer.train_dataset.select(order)
     return _Run(trainer=trainer, lengths=tuple(lengths[i] for i in order), rows=len(text.rows))
@@ -187,8 +210,8 @@ def load_quantised(base_dir: Path, compute_dtype: str) -> tuple[Any, Any]:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
     )
+    tokenizer = load_tokenizer(base_dir)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(base_dir, local_files_only=True)
         model = AutoModelForCausalLM.from_pretrained(
             base_dir,
             quantization_config=quantisation,
@@ -198,14 +221,30 @@ def load_quantised(base_dir: Path, compute_dtype: str) -> tuple[Any, Any]:
             local_files_only=True,
         )
     except (OSError, ValueError) as exc:
-        raise ConfigurationError(
-            f"cannot load the base model from {base_dir}: {exc}; give a folder with config.json, "
-            "safetensors weights and a tokenizer"
-        ) from exc
+        raise _no_base(base_dir, exc) from exc
     return model, tokenizer
 
 
-def _arguments(spec: TrainingSpec) -> SFTConfig:
+def load_tokenizer(base_dir: Path) -> Any:  # noqa: ANN401  (transformers' own union)
+    """Loads a base's tokenizer from local files only.
+
+    Raises:
+        ConfigurationError: When the folder holds none.
+    """
+    try:
+        return AutoTokenizer.from_pretrained(base_dir, local_files_only=True)
+    except (OSError, ValueError) as exc:
+        raise _no_base(base_dir, exc) from exc
+
+
+def _no_base(base_dir: Path, exc: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"cannot load the base model from {base_dir}: {exc}; give a folder with config.json, "
+        "safetensors weights and a tokenizer"
+    )
+
+
+def _arguments(spec: TrainingSpec, *, watch: bool) -> SFTConfig:
     recipe, on_gpu = spec.recipe, torch.cuda.is_available()
     return SFTConfig(
         output_dir=str(spec.work_dir),
@@ -232,6 +271,12 @@ def _arguments(spec: TrainingSpec) -> SFTConfig:
         save_strategy="steps" if recipe.save_every else "no",
         save_steps=recipe.save_every or 500,
         save_total_limit=2,
+        eval_strategy="steps" if watch else "no",
+        eval_steps=recipe.save_every or 500,
+        per_device_eval_batch_size=recipe.batch_size,
+        load_best_model_at_end=watch,
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
         seed=recipe.seed,
         data_seed=recipe.seed,
         report_to="none",

@@ -1,8 +1,10 @@
 """Training rows, and the order in which a run sees them."""
 
+import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,32 @@ class TrainingText:
     Attributes:
         rows: trl's conversational prompt/completion rows.
         weights: How often an epoch shows each of them, on average.
+        groups: Rows of one group are near each other.
     """
 
     rows: tuple[dict[str, Any], ...]
     weights: tuple[float, ...]
+    groups: tuple[str, ...]
+
+    def watched(self, share: float, seed: int) -> "tuple[TrainingText, TrainingText]":
+        """Splits whole groups off, drawn by hash; nothing is split off for a share of 0.
+
+        Returns:
+            What is trained on, and what is only watched.
+        """
+        draws = [
+            int(hashlib.sha256(f"{seed}:{group}".encode()).hexdigest()[:8], 16) / 16**8
+            for group in self.groups
+        ]
+        trained = self._only([draw >= share for draw in draws])
+        return trained, self._only([draw < share for draw in draws])
+
+    def _only(self, kept: Sequence[bool]) -> "TrainingText":
+        return TrainingText(
+            rows=tuple(compress(self.rows, kept)),
+            weights=tuple(compress(self.weights, kept)),
+            groups=tuple(compress(self.groups, kept)),
+        )
 
 
 def read_rows(dataset_dir: Path) -> TrainingText:
@@ -39,10 +63,11 @@ def read_rows(dataset_dir: Path) -> TrainingText:
             "set version again"
         )
     source.require_rows()
-    return TrainingText(rows=tuple(row for row, _ in rows), weights=tuple(w for _, w in rows))
+    texts, weights, groups = zip(*rows, strict=True)
+    return TrainingText(rows=texts, weights=weights, groups=groups)
 
 
-def _parse(row: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+def _parse(row: Mapping[str, Any]) -> tuple[dict[str, Any], float, str]:
     messages, completion = row["messages"], row["completion"]
     if not isinstance(messages, list) or not messages:
         raise InvalidInputError("messages must be a non-empty list")
@@ -52,7 +77,7 @@ def _parse(row: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
         "prompt": [{"role": str(m["role"]), "content": str(m["content"])} for m in messages],
         "completion": [{"role": "assistant", "content": completion}],
     }
-    return text, float(row.get("weight", 1.0))
+    return text, float(row.get("weight", 1.0)), str(row.get("group", row.get("id", "")))
 
 
 def training_order(

@@ -32,6 +32,9 @@ class QloraRecipe:
         compute_dtype: Of matrix products: `float32` on CPU, `bfloat16` on a GPU.
         optimizer: A transformers optimizer name; `paged_adamw_8bit` on a GPU.
         threads: CPU threads of torch.
+        watch_share: Share of row groups that are not trained on; their loss is watched, and the
+            run stops when it has not fallen for `patience` checkpoints. 0 trains on everything.
+        patience: Checkpoints without a lower watched loss that end the run.
     """
 
     rank: int = 16
@@ -52,6 +55,8 @@ class QloraRecipe:
     compute_dtype: str = "float32"
     optimizer: str = "adamw_torch"
     threads: int = 1
+    watch_share: float = 0.0
+    patience: int = 3
 
     def __post_init__(self) -> None:
         """Refuses what no run could use, all at once.
@@ -68,6 +73,10 @@ class QloraRecipe:
             problems.append(
                 f"rank must be 8, 16, 32 or 64 (the server pads others), got {self.rank}"
             )
+        if not 0 <= self.watch_share < 0.5:
+            problems.append(f"watch_share must be at least 0 and below .5, got {self.watch_share}")
+        if self.watch_share and not (self.save_every and self.patience > 0):
+            problems.append("a watched run needs checkpoints (save_every) and a positive patience")
         if self.compute_dtype not in {"float32", "bfloat16", "float16"}:
             problems.append(
                 f"compute_dtype must be float32, bfloat16 or float16: {self.compute_dtype}"
@@ -89,6 +98,7 @@ def production_recipe(**changes: Any) -> QloraRecipe:  # noqa: ANN401  (any fiel
         "activation_checkpointing": True,
         "compute_dtype": "bfloat16",
         "optimizer": "paged_adamw_8bit",
+        "watch_share": 0.05,
     }
     return QloraRecipe(**(settings | changes))
 
@@ -103,6 +113,7 @@ class TrainingSpec:
         base_id: What the adapter names as its base; never a path of this machine.
         out_dir: Receives the finished adapter (two files), all at once.
         work_dir: Checkpoints of the unfinished run.
+        max_hours: A run that is estimated to take longer is refused.
     """
 
     dataset_dir: Path
@@ -111,11 +122,14 @@ class TrainingSpec:
     out_dir: Path
     work_dir: Path
     recipe: QloraRecipe = field(default_factory=QloraRecipe)
+    max_hours: float = 24.0
 
     def to_row(self) -> dict[str, Any]:
         """Returns JSON values."""
-        row: dict[str, Any] = {k: str(v) for k, v in asdict(self).items() if k != "recipe"}
-        return row | {"recipe": asdict(self.recipe)}
+        row: dict[str, Any] = {
+            k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()
+        }
+        return row
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
@@ -137,6 +151,7 @@ class TrainingSpec:
                 out_dir=Path(row["out_dir"]),
                 work_dir=Path(row["work_dir"]),
                 recipe=QloraRecipe(**recipe),
+                max_hours=float(row.get("max_hours", 24.0)),
             )
         except KeyError as exc:
             raise InvalidInputError(f"the training spec lacks {exc}") from exc
@@ -162,6 +177,9 @@ class TrainingResult:
         rows: Distinct rows in the data set.
         trained_parameters: LoRA weights.
         resumed_from: Step of the checkpoint this process continued, 0 for a fresh start.
+        stopped_early: Whether the watched loss ended it; the adapter is that of the lowest one.
+        estimated_mb: Memory that the pre-flight expected; None for a base of unknown shape.
+        estimated_seconds: Time that it expected.
         versions: Libraries that produced the adapter.
     """
 
@@ -178,6 +196,9 @@ class TrainingResult:
     trained_parameters: int
     resumed_from: int
     versions: Mapping[str, str]
+    stopped_early: bool = False
+    estimated_mb: float | None = None
+    estimated_seconds: float | None = None
 
     @property
     def final_loss(self) -> float:

@@ -47,6 +47,9 @@ def test_a_run_gives_the_recorded_losses_and_two_files(make_spec: MakeSpec) -> N
         assert loss == pytest.approx(recorded, abs=0.05)
     assert [(p.step, p.loss) for p in seen] == list(result.losses)
     assert seen[-1].total_steps == result.steps == 24
+    assert not result.stopped_early
+    assert result.estimated_mb is not None
+    assert result.estimated_mb / 2 < result.peak_rss_mb < 4 * result.estimated_mb
     assert sorted(p.name for p in spec.out_dir.iterdir()) == [
         "adapter_config.json",
         "adapter_model.safetensors",
@@ -118,6 +121,31 @@ def test_a_diverging_run_fails_with_the_reason_and_publishes_nothing(make_spec: 
         train_adapter(spec)
 
     assert not spec.out_dir.exists()
+
+
+def test_a_run_that_cannot_fit_is_refused_with_the_numbers(make_spec: MakeSpec) -> None:
+    spec = make_spec("large", batch_size=10**8)
+
+    with pytest.raises(
+        ConfigurationError, match=r"needs about \d+\.\d GiB of CPU memory .*batch_size"
+    ):
+        train_adapter(spec)
+
+    assert not spec.work_dir.exists()
+
+
+def test_a_watched_run_stops_when_the_loss_of_unseen_rows_rises(make_spec: MakeSpec) -> None:
+    seen: list[Progress] = []
+    recipe = {"watch_share": 0.3, "patience": 1, "save_every": 5, "epochs": 40}
+    spec = make_spec("watched", **recipe, learning_rate=2e-2)
+
+    result = train_adapter(spec, CallbackProgress(seen.append))
+
+    assert result.stopped_early
+    assert result.steps < seen[-1].total_steps
+    assert seen[0].watched_loss is None
+    assert seen[-1].watched_loss is not None
+    assert (spec.out_dir / "adapter_model.safetensors").exists()
 
 
 def test_a_folder_that_is_no_model_is_a_configuration_error(
