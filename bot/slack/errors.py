@@ -61,7 +61,13 @@ _BY_CODE: Mapping[str, Outcome] = {
         Outcome.INSTALLATION_LOST,
     ),
     **dict.fromkeys(
-        ["unknown_method", "method_deprecated", "feature_not_enabled", "not_implemented"],
+        [
+            "unknown_method",
+            "method_deprecated",
+            "deprecated_endpoint",
+            "feature_not_enabled",
+            "not_implemented",
+        ],
         Outcome.UNSUPPORTED,
     ),
     **dict.fromkeys(

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from bot.interrupting import Interruptions
 from bot.slack.agent_events import ContextChanged, SessionStopped
 from bot.slack.api import SlackApi
+from bot.slack.errors import Outcome, SlackRefusedError
 from bot.slack.payloads import HomeOpened, Question
 from bot.slack.status import StatusBoard
 from bot.slack.views.blocks import clip, neutral
 from feedback.clock import Clock
-from feedback.errors import PermanentError
 from feedback.store.unit_of_work import Store
 
 _log = logging.getLogger(__name__)
@@ -45,18 +45,20 @@ class AgentPane:
         self._status = status
         self._interruptions = interruptions
         self._offers: dict[str, _Offer] = {}
+        self._offering = True
         self._making = asyncio.Lock()
 
     async def opened(self, event: HomeOpened) -> None:
         """Offers questions to somebody who opens the conversation with the bot."""
-        if not event.channel:
+        if not event.channel or not self._offering:
             return
         prompts = await self._prompts(event.team)
         if not prompts:
             return
         try:
             await self._api.suggest_prompts(event.channel, prompts)
-        except PermanentError as exc:
+        except SlackRefusedError as exc:
+            self._offering = exc.outcome is not Outcome.UNSUPPORTED
             _log.info("no prompts are offered in %s: %s", event.channel, exc)
 
     async def looks(self, event: ContextChanged) -> None:

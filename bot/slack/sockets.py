@@ -23,6 +23,7 @@ async def connected(app: AsyncApp, app_token: str, *, connections: int) -> Async
 
     Raises:
         TokenRefusedError: When Slack refuses the app-level token.
+        SlackRefusedError: When Slack opens no connection for another reason that stays.
         RetryableError: When Slack cannot be reached.
     """
     async with AsyncExitStack() as stack:
@@ -31,6 +32,8 @@ async def connected(app: AsyncApp, app_token: str, *, connections: int) -> Async
             handler.client.message_listeners.append(watch)
             stack.push_async_callback(handler.close_async)
             with slack_errors("apps.connections.open"):
+                # Left to itself, the client would ask again and again, whatever Slack says.
+                handler.client.wss_uri = await handler.client.issue_new_wss_url()
                 await handler.connect_async()  # type: ignore[no-untyped-call]
         yield
 

@@ -50,13 +50,17 @@ class GatedGenerator:
             self.reached.set()
             await self.gate.wait()
             yield self.after
-            yield Generation(
-                text=self.before + self.after,
-                finish_reason="stop",
-                prompt_tokens=1,
-                completion_tokens=1,
-                model="tgi",
-                endpoint=self.endpoint,
-            )
+            yield self.said(self.before + self.after)
         finally:
             self.listening -= 1
+
+    def said(self, text: str) -> Generation:
+        """Returns what a stream ends with."""
+        return Generation(
+            text=text,
+            finish_reason="stop",
+            prompt_tokens=1,
+            completion_tokens=1,
+            model="tgi",
+            endpoint=self.endpoint,
+        )

@@ -38,14 +38,7 @@ class Numbered(GatedGenerator):
         self.asked.append(messages[-1].content)
         await self.gate.wait()
         [number] = re.findall(r"number (\d+)", messages[-1].content)
-        yield Generation(
-            text=f"Open Settings, then Export, and choose number {number}.",
-            finish_reason="stop",
-            prompt_tokens=1,
-            completion_tokens=1,
-            model="tgi",
-            endpoint=self.endpoint,
-        )
+        yield self.said(f"Open Settings, then Export, and choose number {number}.")
 
 
 @pytest.mark.slow

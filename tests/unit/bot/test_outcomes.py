@@ -4,7 +4,6 @@ import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from bot.slack.budget import TIER_PER_MINUTE
 from bot.slack.errors import (
     Outcome,
     SlackRefusedError,
@@ -19,44 +18,7 @@ from feedback.errors import (
     UnavailableError,
     UnderstudyError,
 )
-from tests.slack_codes import every_pair
-
-DECIDED: dict[str, Outcome] = {
-    "ratelimited": Outcome.SLOW_DOWN,
-    "rate_limited": Outcome.SLOW_DOWN,
-    "message_limit_exceeded": Outcome.SLOW_DOWN,
-    "fatal_error": Outcome.TRY_AGAIN,
-    "internal_error": Outcome.TRY_AGAIN,
-    "service_unavailable": Outcome.TRY_AGAIN,
-    "request_timeout": Outcome.TRY_AGAIN,
-    "team_added_to_org": Outcome.TRY_AGAIN,
-    "external_channel_migrating": Outcome.TRY_AGAIN,
-    "messaging_processing_failed": Outcome.TRY_AGAIN,
-    "update_failed": Outcome.TRY_AGAIN,
-    "invalid_auth": Outcome.INSTALLATION_LOST,
-    "not_authed": Outcome.INSTALLATION_LOST,
-    "account_inactive": Outcome.INSTALLATION_LOST,
-    "token_revoked": Outcome.INSTALLATION_LOST,
-    "token_expired": Outcome.INSTALLATION_LOST,
-    "unknown_method": Outcome.UNSUPPORTED,
-    "method_deprecated": Outcome.UNSUPPORTED,
-    "feature_not_enabled": Outcome.UNSUPPORTED,
-    "not_implemented": Outcome.UNSUPPORTED,
-    "invalid_blocks": Outcome.PLAINER,
-    "invalid_blocks_format": Outcome.PLAINER,
-    "msg_blocks_too_long": Outcome.PLAINER,
-    "msg_blocks_too_many": Outcome.PLAINER,
-    "stopped_by_user": Outcome.STOPPED,
-    "streaming_state_conflict": Outcome.FREE_FIRST,
-    "hash_conflict": Outcome.READ_AGAIN,
-}
-"""Written down a second time on purpose: whoever decides otherwise decides it here too."""
-AGENTS_ONLY = {
-    "agents.sessions.setStatus",
-    "assistant.threads.setStatus",
-    "assistant.threads.setSuggestedPrompts",
-}
-NO_AGENT = {"not_an_agent", "no_permission", "missing_scope", "not_allowed"}
+from tests.slack_codes import decided, every_pair
 
 RAISED: dict[Outcome, type[UnderstudyError]] = {
     Outcome.SLOW_DOWN: OverloadedError,
@@ -82,25 +44,19 @@ def raised(method: str, code: str | None, *, status: int = 200, after: str | Non
         return exc
 
 
-@pytest.mark.parametrize(("method", "code"), every_pair())
-def test_every_code_of_every_method_is_decided(method: str, code: str) -> None:
-    outcome = outcome_of(method, code)
-    error = raised(method, code)
-    assert isinstance(error, RAISED.get(outcome, SlackRefusedError))
-    if isinstance(error, SlackRefusedError):
-        assert (error.code, error.outcome) == (code, outcome)
-    retried = outcome in {Outcome.SLOW_DOWN, Outcome.TRY_AGAIN}
-    assert isinstance(error, RetryableError) is retried
+def test_every_code_of_every_method_is_decided_as_written_down() -> None:
+    for method, code in every_pair():
+        assert outcome_of(method, code) is decided(method, code), (method, code)
 
 
-@pytest.mark.parametrize(
-    ("method", "code"),
-    sorted({*every_pair(), *((m, c) for m in TIER_PER_MINUTE for c in {*DECIDED, *NO_AGENT})}),
-)
-def test_every_code_is_decided_as_written_here(method: str, code: str) -> None:
-    agent = method in AGENTS_ONLY and code in NO_AGENT
-    expected = Outcome.UNSUPPORTED if agent else DECIDED.get(code, Outcome.REFUSED)
-    assert outcome_of(method, code) is expected
+def test_every_outcome_is_an_error_of_our_tree() -> None:
+    for method, code in every_pair():
+        outcome, error = decided(method, code), raised(method, code)
+        assert type(error) is RAISED.get(outcome, SlackRefusedError), (method, code)
+        if isinstance(error, SlackRefusedError):
+            assert (error.code, error.outcome) == (code, outcome)
+        retried = outcome in {Outcome.SLOW_DOWN, Outcome.TRY_AGAIN}
+        assert isinstance(error, RetryableError) is retried, (method, code)
 
 
 def test_what_nobody_has_seen_yet_is_never_repeated() -> None:
