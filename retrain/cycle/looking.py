@@ -13,7 +13,7 @@ from feedback.domain.learning import Adapter
 from feedback.domain.trial import Look, Trial
 from feedback.store.unit_of_work import Transaction
 from retrain.cycle.trials import TrialMover, look_of
-from retrain.experiments.decision import Decision, decide, watch
+from retrain.experiments.decision import SILENCE, Decision, decide, watch
 from retrain.experiments.events import parse_event
 from retrain.experiments.log import ExperimentLog
 from retrain.experiments.machine import State
@@ -79,7 +79,10 @@ class Looker:
         row = {**decision.to_row(), "plan": ExperimentPolicy.of(trial.policy).plan}
         row |= {key: known[key] for key in _KEPT[trial.state == State.READY] if key in known}
         look = self._look(trial, decision)
-        if (trial.decision, known.get("counts")) != (look.decision, row["counts"]):
+        if _news(trial.decision, known) != _news(look.decision, row):
+            if SILENCE in _gates(row) and SILENCE not in _gates(known):
+                text = f":zzz: {trial.challenger_id}: {decision.waiting_for[-1].reason}."
+                await self._mover.tell(tx, trial, SILENCE, text)
             trial = await tx.experiments.note(trial, look, {**row, "seen": seen_of(seen)})
         return trial, decision
 
@@ -93,6 +96,15 @@ class Looker:
 
 _KEPT = {False: ("promote_from",), True: ("promote_from", "reason")}
 """What a look leaves of the evidence before, by whether a promotion waits."""
+
+
+def _gates(row: Row) -> list[str]:
+    return [item["gate"] for item in row.get("waiting_for", ())]
+
+
+def _news(word: str | None, row: Row) -> tuple[object, ...]:
+    """Returns what makes a look worth storing."""
+    return word, row.get("counts"), _gates(row)
 
 
 def _judge(trial: Trial, seen: Seen) -> Decision:

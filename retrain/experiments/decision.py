@@ -27,6 +27,8 @@ INVALID = "INVALID"
 NONE = "NONE"
 EVIDENCE = "evidence"
 """Stands first in `waiting_for` while promote E is too small."""
+SILENCE = "traffic"
+"""Stands last in it while no new thread has begun for a while."""
 
 LARGEST_LOG_E = 690.0
 """E is reported up to e^690, which still fits a float; the logs are reported beside it."""
@@ -344,7 +346,7 @@ class Analysis:
         hours = (case.now(rank) - since) / HOUR
         if hours < case.policy.silence_hours:
             return None
-        return GateResult(gate="traffic", passed=False, reason=f"no new thread for {hours:.1f} h")
+        return GateResult(gate=SILENCE, passed=False, reason=f"no new thread for {hours:.1f} h")
 
     def _evidence(self, rank: int) -> Evidence:
         case, channels = self._case, self._case.channels
