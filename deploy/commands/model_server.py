@@ -29,6 +29,9 @@ def model_server(
         int | None, typer.Option(min=2, help="Longest prompt plus answer, in tokens.")
     ] = None,
     max_batch_size: Annotated[int, typer.Option(min=1, help="Rows of one step.")] = 32,
+    prefix_cache_mb: Annotated[
+        int, typer.Option(min=0, help="Memory for what prompts begin with; 0 keeps nothing.")
+    ] = 64,
     api_key: Annotated[
         str | None, typer.Option(envvar="MODEL_SERVER_API_KEY", help="Bearer to ask for.")
     ] = None,
@@ -55,5 +58,6 @@ def model_server(
         max_concurrent_requests=max_concurrent_requests,
         max_total_tokens=max_total_tokens,
         max_rows=max_batch_size,
+        prefix_cache_mb=prefix_cache_mb,
     )
     serve(options, MiniLmEmbedder if embedder else None)

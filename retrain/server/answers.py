@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from retrain.server.engine import FinishedEvent, ScoredToken, StopReason, TokenEvent
+from retrain.server.jobs import FinishedEvent, ScoredToken, StopReason, TokenEvent
 from retrain.server.service import Identity, Submission
 from retrain.server.tokenizer import TokenSpan
 

@@ -5,8 +5,10 @@ cannot take in a new row half-way, and peft's mixed-adapter hooks run every adap
 step is one fused pass over all rows; `tests/integration/serving` holds it to transformers + peft.
 
 Every row's result is independent of the rows beside it: matrix products see at least MIN_ROWS rows
-(below that the BLAS picks other kernels), keys are padded to multiples of KEY_BLOCK, and padding
-adds exact zeros. So greedy answers are bit-equal alone and in any batch in fp32.
+(below that the BLAS picks other kernels), keys are padded to multiples of BLOCK, and padding adds
+exact zeros. Prompts attend one block of BLOCK positions after the other, in shapes that depend on
+the block alone, whether the blocks before it were just run or come from an earlier prompt. So
+answers are bit-equal alone, in any batch, and with any part of the prompt reused, in fp32.
 """
 
 from collections.abc import Sequence
@@ -19,7 +21,8 @@ from torch.nn import functional
 from retrain.server.lora import AdapterLayers, Lora, LoraShape, Pair, RowsLora, SegmentsLora
 
 MIN_ROWS = 4
-KEY_BLOCK = 32
+BLOCK = 32
+"""Positions of a block: keys are read, and prompts attend and are reused, in whole blocks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +110,15 @@ class KeyValueCache:
         for new, previous in zip(self.layers, old, strict=True):
             new[:old_rows, :, :old_positions] = previous
 
+    def read(self, slot: int, start: int, stop: int) -> Tensor:
+        """Returns a copy of positions [start, stop), shape (layers, 2 * kv_heads, n, head_dim)."""
+        return torch.stack([layer[slot, :, start:stop] for layer in self.layers])
+
+    def write(self, slot: int, start: int, stored: Tensor) -> None:
+        """Puts what `read` returned at positions from `start` on."""
+        for layer, part in zip(self.layers, stored, strict=True):
+            layer[slot, :, start : start + part.shape[1]] = part
+
     def move(self, source: int, target: int, length: int) -> None:
         """Copies one row's first `length` positions to another slot."""
         for layer in self.layers:
@@ -115,11 +127,24 @@ class KeyValueCache:
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """One prompt to run: the slot it fills, its tokens, its adapter's matrices (None: base)."""
+    """One prompt to run.
+
+    Attributes:
+        slot: The slot it fills.
+        tokens: All its tokens.
+        lora: Its adapter's matrices; None is the base.
+        start: How many tokens stand in the slot already: whole blocks, and not all tokens.
+    """
 
     slot: int
     tokens: Sequence[int]
     lora: AdapterLayers | None
+    start: int = 0
+
+    @property
+    def length(self) -> int:
+        """How many tokens are left to run."""
+        return len(self.tokens) - self.start
 
 
 class _Packed:
@@ -137,15 +162,14 @@ class _Packed:
         self.kept: list[int] = []
         for number in sorted(range(len(prompts)), key=lambda number: id(prompts[number].lora)):
             prompt, start = prompts[number], len(self.tokens)
-            padding = [0] * (MIN_ROWS - len(prompt.tokens))
+            padding = [0] * (MIN_ROWS - prompt.length)
             self.starts[number] = start
-            self.tokens += [*prompt.tokens, *padding]
-            self.positions += [*range(len(prompt.tokens)), *padding]
-            self.kept += range(start, start + len(prompt.tokens))
+            self.tokens += [*prompt.tokens[prompt.start :], *padding]
+            self.positions += [*range(prompt.start, len(prompt.tokens)), *padding]
+            self.kept += range(start, start + prompt.length)
             self._extend(start, prompt.lora)
         lasts = [
-            start + len(prompt.tokens) - 1
-            for start, prompt in zip(self.starts, prompts, strict=True)
+            start + prompt.length - 1 for start, prompt in zip(self.starts, prompts, strict=True)
         ]
         self.lasts = lasts + [0] * (MIN_ROWS - len(lasts))
 
@@ -173,6 +197,17 @@ class Decoder:
         # rotate_half(x) = roll(x, half) with its first half negated: fold the sign into the sine.
         self._signed_sin = torch.cat((-weights.sin[:, :half], weights.sin[:, half:]), dim=1)
         self._arange = torch.arange(_round_up(dimensions.max_positions))
+        self._block_mask = self._causal_mask()
+
+    def _causal_mask(self) -> Tensor:
+        """Returns what the longest prompt's last block may see: its last columns serve the others.
+
+        Shape (group * BLOCK, positions): heads that share a key/value head stand below each other.
+        """
+        d = self.dimensions
+        before = torch.zeros(BLOCK, _round_up(d.max_positions) - BLOCK)
+        within = torch.full((BLOCK, BLOCK), float("-inf")).triu(1)
+        return torch.cat((before, within), dim=1).repeat(d.heads // d.kv_heads, 1)
 
     def prompt(
         self,
@@ -191,15 +226,15 @@ class Decoder:
     def prompts(
         self, cache: KeyValueCache, prompts: Sequence[Prompt], *, all_positions: bool = False
     ) -> Tensor:
-        """Fills slots with whole prompts, laid end to end: only attention sees one at a time.
+        """Fills slots with prompts, laid end to end: only attention sees one at a time.
 
         Args:
             cache: Receives keys and values.
             prompts: What to run.
-            all_positions: Return logits of every token instead of each prompt's last.
+            all_positions: Return logits of every token run instead of each prompt's last.
 
         Returns:
-            Logits, one row a prompt in the order given, or one row a token.
+            Logits, one row a prompt in the order given, or one row a token run.
         """
         w = self._weights
         packed = _Packed(prompts)
@@ -213,26 +248,45 @@ class Decoder:
             queries, keys_values = self._project(x, layer, cos, sin, lora)
             mixed = torch.zeros(x.shape[0], self.dimensions.heads * self.dimensions.head_dim)
             for prompt, start in zip(prompts, packed.starts, strict=True):
-                rows = slice(start, start + len(prompt.tokens))
-                stored = keys_values[rows].transpose(0, 1)
-                cache.layers[number][prompt.slot, :, : len(prompt.tokens)] = stored
-                mixed[rows] = self._attend(queries[rows], stored)
+                rows = slice(start, start + prompt.length)
+                stored = cache.layers[number][prompt.slot]
+                stored[:, prompt.start : len(prompt.tokens)] = keys_values[rows].transpose(0, 1)
+                mixed[rows] = self._attend(queries[rows], stored, prompt.start)
             x = self._finish(x, mixed, layer, lora)
         if all_positions:
             return self._logits(x)[packed.kept]
         return self._logits(x[packed.lasts])[: len(prompts)]
 
-    def _attend(self, queries: Tensor, keys_values: Tensor) -> Tensor:
-        """Causal attention of one prompt: queries (n, heads, dim), stored (2 * kv, n, dim)."""
-        keys, values = keys_values.unsqueeze(0).chunk(2, dim=1)
-        mixed = functional.scaled_dot_product_attention(
-            queries.transpose(0, 1).unsqueeze(0),
-            keys,
-            values,
-            is_causal=queries.shape[0] > 1,
-            enable_gqa=self.dimensions.heads != self.dimensions.kv_heads,
-        )
-        return mixed.squeeze(0).transpose(0, 1).reshape(queries.shape[0], -1)
+    def _attend(self, queries: Tensor, stored: Tensor, start: int) -> Tensor:
+        """Causal attention of one prompt from position `start` on, block by block.
+
+        Args:
+            queries: Shape (n, heads, dim).
+            stored: The prompt's slot, shape (2 * kv_heads, positions, dim).
+            start: A multiple of BLOCK.
+
+        Returns:
+            Shape (n, heads * dim).
+        """
+        d = self.dimensions
+        rows, group = queries.shape[0], d.heads // d.kv_heads
+        blocks = _round_up(rows) // BLOCK
+        padded = functional.pad(queries, (0, 0, 0, 0, 0, blocks * BLOCK - rows))
+        grouped = padded.view(blocks, BLOCK, d.kv_heads, group, d.head_dim).permute(0, 2, 3, 1, 4)
+        grouped = grouped.reshape(blocks, 1, d.kv_heads, group * BLOCK, d.head_dim)
+        keys, values = stored.unsqueeze(0).chunk(2, dim=1)
+        parts = []
+        for number in range(blocks):
+            stop = start + (number + 1) * BLOCK
+            part = functional.scaled_dot_product_attention(
+                grouped[number],
+                keys[:, :, :stop],
+                values[:, :, :stop],
+                attn_mask=self._block_mask[:, -stop:],
+            )
+            parts.append(part)
+        mixed = torch.cat(parts).view(blocks, d.kv_heads, group, BLOCK, d.head_dim)
+        return mixed.permute(0, 3, 1, 2, 4).reshape(blocks * BLOCK, -1)[:rows]
 
     def _logits(self, x: Tensor) -> Tensor:
         w, d = self._weights, self.dimensions
@@ -310,4 +364,4 @@ class Decoder:
 
 
 def _round_up(positions: int) -> int:
-    return -(-positions // KEY_BLOCK) * KEY_BLOCK
+    return -(-positions // BLOCK) * BLOCK

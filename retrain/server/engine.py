@@ -12,92 +12,21 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 import torch
 from torch import Tensor
 
-from retrain.server.decoder import MIN_ROWS, Decoder, KeyValueCache, Prompt
+from retrain.server.decoder import BLOCK, MIN_ROWS, Decoder, KeyValueCache, Prompt
+from retrain.server.jobs import Delivery, FinishedEvent, Job, ScoredToken, StopReason, TokenEvent
 from retrain.server.lora import LoraBank, Pair
-from retrain.server.replies import Refusal, generation_refusal
-from retrain.server.sampling import Chooser, Decoding
+from retrain.server.prefixes import PrefixCache
+from retrain.server.replies import generation_refusal
+from retrain.server.sampling import Chooser
 from retrain.server.tokenizer import IncrementalText, ServedTokenizer
 
 LOGGER = logging.getLogger(__name__)
 STOP_WINDOW = 300
 """Characters of an answer's end in which stop strings are looked for, as in TGI."""
-
-
-class StopReason(StrEnum):
-    """Why a row ended; values are TGI's `/generate` finish reasons."""
-
-    LENGTH = "length"
-    END = "eos_token"
-    STOP = "stop_sequence"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ScoredToken:
-    """One token with its log-probability; `text` is empty while a character is incomplete.
-
-    The log-probability is None for a prompt's first token and where it is no finite number.
-    """
-
-    id: int
-    text: str
-    logprob: float | None
-    special: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TokenEvent:
-    """One generated token of a streaming job."""
-
-    index: int
-    token: ScoredToken
-    top: tuple[ScoredToken, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FinishedEvent:
-    """The end of a job; times in seconds."""
-
-    reason: StopReason
-    text: str
-    tokens: tuple[ScoredToken, ...]
-    tops: tuple[tuple[ScoredToken, ...], ...]
-    prefill: tuple[ScoredToken, ...]
-    generated: int
-    queue_s: float
-    inference_s: float
-
-
-Event = TokenEvent | FinishedEvent | Refusal
-
-
-@dataclass(kw_only=True, eq=False)
-class Job:
-    """A request for the model.
-
-    Attributes:
-        adapter: Index in the bank; 0 is the base.
-        texts: Whether token texts are needed (streams, details).
-        prefill: Whether the prompt's log-probabilities are wanted.
-        deliver: Receives this job's events on the event loop's thread.
-        cancelled: Set by the handler when the client left; the row goes at the next step.
-    """
-
-    prompt: list[int]
-    adapter: int
-    decoding: Decoding
-    max_new_tokens: int
-    stop: tuple[str, ...] = ()
-    stream: bool = False
-    texts: bool = False
-    prefill: bool = False
-    deliver: Callable[[Event], None]
-    cancelled: bool = False
-    queued_at: float = field(default_factory=time.perf_counter)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -118,15 +47,13 @@ class _Row:
         return len(self.job.prompt) + len(self.tokens) - 1
 
 
-Delivery = list[tuple[Job, Event]]
-
-
 class Engine:
     """The batching worker.
 
     Args:
         dispatch: Called on the worker's thread with the events of one step; must hand them to each
             job's `deliver` on the right thread.
+        prefixes: Keeps what prompts begin with.
         max_rows: Rows of one step at most.
         prompt_budget: Prompt tokens admitted between two steps at most (one prompt always may).
     """
@@ -139,11 +66,12 @@ class Engine:
         *,
         eos_ids: frozenset[int],
         dispatch: Callable[[Delivery], None],
+        prefixes: PrefixCache,
         max_rows: int = 32,
         prompt_budget: int = 4096,
     ) -> None:
         self._decoder, self._tokenizer, self._bank = decoder, tokenizer, bank
-        self._eos_ids, self._dispatch = eos_ids, dispatch
+        self._eos_ids, self._dispatch, self._prefixes = eos_ids, dispatch, prefixes
         self._max_rows, self._prompt_budget = max_rows, prompt_budget
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._cache = KeyValueCache(decoder.dimensions)
@@ -164,6 +92,11 @@ class Engine:
     def queue_size(self) -> int:
         """Jobs that wait."""
         return self._queue.qsize()
+
+    @property
+    def reused_tokens(self) -> int:
+        """Prompt tokens that were not run because an earlier prompt began with them."""
+        return self._prefixes.reused_tokens
 
     def start(self) -> None:
         """Starts the worker thread."""
@@ -212,23 +145,31 @@ class Engine:
 
     def _begin(self, jobs: Sequence[Job]) -> None:
         rows = [self._row(job) for job in jobs]
-        prompts = [
-            Prompt(
-                slot=len(self._rows) + number,
-                tokens=job.prompt,
-                lora=self._bank.single(job.adapter),
-            )
-            for number, job in enumerate(jobs)
-        ]
         whole = jobs[0].prefill
         try:
+            prompts = [self._prompt(job, len(self._rows) + n) for n, job in enumerate(jobs)]
             logits = self._decoder.prompts(self._cache, prompts, all_positions=whole)
             if whole:
                 rows[0].prefill = self._score_prompt(jobs[0].prompt, logits)
+            for job, prompt in zip(jobs, prompts, strict=True):
+                self._prefixes.keep(job.adapter, job.prompt, self._cache, prompt.slot)
             self._rows += rows
             self._take(rows, logits[-1:] if whole else logits)
         except Exception as exc:
             self._fail(rows, exc)
+
+    def _prompt(self, job: Job, slot: int) -> Prompt:
+        """Starts a slot with what is known of the prompt; all is run when its scores are wanted."""
+        known = [] if job.prefill else self._prefixes.find(job.adapter, job.prompt)
+        self._cache.reserve(slot + 1, len(job.prompt) + 1)
+        for number, block in enumerate(known):
+            self._cache.write(slot, number * BLOCK, block)
+        return Prompt(
+            slot=slot,
+            tokens=job.prompt,
+            lora=self._bank.single(job.adapter),
+            start=len(known) * BLOCK,
+        )
 
     def _row(self, job: Job) -> _Row:
         return _Row(

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from retrain.server.bodies import B, Limits, parse_body
-from retrain.server.engine import FinishedEvent, TokenEvent
+from retrain.server.jobs import FinishedEvent, TokenEvent
 from retrain.server.replies import PlainRefusal, Refusal
 from retrain.server.service import ClientLeftError, Service, Submission
 

@@ -1,4 +1,4 @@
-"""The tgi_* metrics in Prometheus' text format; names as in TGI's router."""
+"""The tgi_* metrics in Prometheus' text format; names as in TGI's router. Others are our own."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -43,7 +43,7 @@ class Metrics:
         self._success = 0
         self._count = 0
         self._failures: Counter[str] = Counter()
-        self._gauges: dict[str, Callable[[], int]] = {}
+        self._read: dict[str, tuple[str, Callable[[], int]]] = {}
         self._histograms = {
             "tgi_request_duration": Histogram(bounds=SECONDS),
             "tgi_request_validation_duration": Histogram(bounds=SECONDS),
@@ -56,7 +56,11 @@ class Metrics:
 
     def gauge(self, name: str, read: Callable[[], int]) -> None:
         """Shows a number that is read when asked for."""
-        self._gauges[name] = read
+        self._read[name] = ("gauge", read)
+
+    def counter(self, name: str, read: Callable[[], int]) -> None:
+        """Shows a number that only grows and is read when asked for."""
+        self._read[name] = ("counter", read)
 
     def started(self) -> None:
         """Counts a request."""
@@ -88,8 +92,8 @@ class Metrics:
     def render(self) -> str:
         """Returns the page."""
         lines: list[str] = []
-        for name, read in self._gauges.items():
-            lines += [f"# TYPE {name} gauge", f"{name} {read()}"]
+        for name, (kind, read) in self._read.items():
+            lines += [f"# TYPE {name} {kind}", f"{name} {read()}"]
         lines += ["# TYPE tgi_request_count counter", f"tgi_request_count {self._count}"]
         lines += ["# TYPE tgi_request_success counter", f"tgi_request_success {self._success}"]
         lines.append("# TYPE tgi_request_failure counter")

@@ -18,8 +18,10 @@ from retrain.publishing.identity import snapshot_id
 from retrain.server.app import build_app
 from retrain.server.bodies import Limits
 from retrain.server.decoder import MIN_ROWS, Decoder, KeyValueCache
-from retrain.server.engine import Delivery, Engine
+from retrain.server.engine import Engine
+from retrain.server.jobs import Delivery
 from retrain.server.lora import LoraBank, load_adapter
+from retrain.server.prefixes import PrefixCache
 from retrain.server.service import Identity, Service
 from retrain.server.snapshot import load_snapshot
 from retrain.server.tokenizer import ServedTokenizer
@@ -37,6 +39,7 @@ class ServerOptions:
         port: 0 takes a free one.
         max_total_tokens: Longest row; None takes what the model knows, at most 4096.
         max_rows: Rows of one step; further requests wait in the queue.
+        prefix_cache_mb: Memory for what prompts begin with; 0 runs every prompt whole.
         drain_s: Seconds that running requests get after SIGTERM.
     """
 
@@ -50,6 +53,7 @@ class ServerOptions:
     max_concurrent_requests: int = 128
     max_total_tokens: int | None = None
     max_rows: int = 32
+    prefix_cache_mb: int = 64
     drain_s: int = 90
 
 
@@ -106,7 +110,13 @@ def build_service(options: ServerOptions, embedder: Embedder | None) -> Service:
 
     def make_engine(dispatch: Callable[[Delivery], None]) -> Engine:
         return Engine(
-            decoder, tokenizer, bank, eos_ids=eos_ids, dispatch=dispatch, max_rows=options.max_rows
+            decoder,
+            tokenizer,
+            bank,
+            eos_ids=eos_ids,
+            dispatch=dispatch,
+            prefixes=PrefixCache(options.prefix_cache_mb * 2**20),
+            max_rows=options.max_rows,
         )
 
     return Service(

@@ -15,7 +15,8 @@ from retrain.server.bodies import (
     check_parameters,
     decoding_of,
 )
-from retrain.server.engine import Delivery, Engine, Event, FinishedEvent, Job, TokenEvent
+from retrain.server.engine import Engine
+from retrain.server.jobs import Delivery, Event, FinishedEvent, Job, TokenEvent
 from retrain.server.lora import LoraBank
 from retrain.server.metrics import Metrics
 from retrain.server.replies import (
@@ -141,6 +142,7 @@ class Service:
         self._engine = make_engine(self._dispatch)
         self.metrics.gauge("tgi_queue_size", lambda: self._engine.queue_size)
         self.metrics.gauge("tgi_batch_current_size", lambda: self._engine.batch_size)
+        self.metrics.counter("understudy_prefix_reused_tokens", lambda: self._engine.reused_tokens)
 
     def open(self) -> None:
         """Starts the worker; called on the event loop that will serve."""
