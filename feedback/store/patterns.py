@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import RowMapping, Select, delete, func, insert, or_, select, update
@@ -217,6 +217,20 @@ class SqlPatterns:
             .group_by(patterns.c.id)
         )
         return {row["pattern_id"]: to_domain(PatternCounts, row) for row in rows}
+
+    async def by_week(self, since: datetime) -> list[tuple[date, str, int]]:
+        """Returns `(Monday, verdict, failures)` of the current patterns, oldest week first."""
+        week = func.date(func.date_trunc("week", func.timezone("UTC", interactions.c.asked_at)))
+        statement = (
+            select(week, patterns.c.verdict, func.count())
+            .join(pattern_members, pattern_members.c.pattern_id == patterns.c.id)
+            .join(interactions, interactions.c.id == pattern_members.c.interaction_id)
+            .where(patterns.c.current, interactions.c.asked_at >= since)
+            .group_by(week, patterns.c.verdict)
+            .order_by(week, patterns.c.verdict)
+        )
+        rows = await self._connection.execute(statement)
+        return [(row[0], row[1], int(row[2])) for row in rows]
 
     async def members_since(self, pattern_ids: Sequence[str], since: datetime) -> int:
         """Counts the members of some patterns that were asked since a moment."""

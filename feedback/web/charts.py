@@ -19,6 +19,14 @@ _BY_DAY = {
     "timeUnit": "utcyearmonthdate",
     "axis": {"format": "%-d %b", "tickCount": 8},
 }
+_SERIES = [
+    "var(--accent)",
+    "var(--challenger)",
+    "var(--gold)",
+    "var(--good)",
+    "var(--faint)",
+    "var(--line)",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +157,54 @@ def counts_by_day(title: str, rows: Sequence[tuple[str, int]]) -> Chart:
         },
         columns=("Day", "Count"),
         rows=tuple((day, str(count)) for day, count in rows),
+    )
+
+
+def stacked_by_week(title: str, rows: Sequence[tuple[str, str, int]], *, of: str) -> Chart:
+    """How many in each week, one colour a name.
+
+    Args:
+        title: What is counted.
+        rows: First day of the week as ISO date, name, count; names in the order of the legend.
+        of: What the names are.
+    """
+    names = list(dict.fromkeys(name for _, name, _ in rows))
+    return Chart(
+        title=title,
+        spec={
+            **base_spec(title, 150),
+            "data": {"values": [{"week": w, "name": n, "count": c} for w, n, c in rows]},
+            "mark": {"type": "bar", "cornerRadiusEnd": 2, "size": 22},
+            "encoding": {
+                "x": {
+                    "field": "week",
+                    "type": "temporal",
+                    "title": None,
+                    "timeUnit": "utcyearmonthdate",
+                    "axis": {"format": "%-d %b", "tickCount": 8},
+                },
+                "y": {
+                    "field": "count",
+                    "type": "quantitative",
+                    "title": None,
+                    "axis": {"tickMinStep": 1},
+                },
+                "color": {
+                    "field": "name",
+                    "type": "nominal",
+                    "title": None,
+                    "scale": {"domain": names, "range": _SERIES[: len(names)]},
+                    "legend": {"orient": "top", "symbolType": "square"},
+                },
+                "tooltip": [
+                    {"field": "week"},
+                    {"field": "name", "title": of},
+                    {"field": "count"},
+                ],
+            },
+        },
+        columns=("Week of", of.capitalize(), "Count"),
+        rows=tuple((week, name, str(count)) for week, name, count in rows),
     )
 
 

@@ -1,24 +1,27 @@
 """`/patterns`: what goes wrong again and again, and what people decided about it."""
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Form
 from fastapi.responses import RedirectResponse, Response
 
+from feedback.domain.digest import fix_effect
 from feedback.domain.operating import Act
 from feedback.domain.pattern import PatternDecision
 from feedback.errors import NotFoundError
 from feedback.operations import decide_pattern
-from feedback.web.charts import named_bars
+from feedback.web.charts import named_bars, stacked_by_week
 from feedback.web.pages.acts import ACTOR, ON_THE_PAGE
 from feedback.web.rendering import page
 from feedback.web.site import Site, site_of
-from feedback.web.views.pattern import pattern_detail, pattern_view
+from feedback.web.views.pattern import PatternRecord, pattern_detail, pattern_view
 from feedback.web.words import plain
 
 router = APIRouter()
 Show = Literal["all", "open", "accepted", "rejected", "resolved", "regression"]
 _EXAMPLES = 40
+_SHOWN_WEEKS = timedelta(weeks=12)
 
 
 @router.get("/patterns")
@@ -26,6 +29,7 @@ async def patterns(site: Annotated[Site, Depends(site_of)], show: Show = "all") 
     """The newest run's patterns, most urgent first."""
     async with site.store.begin() as tx:
         current = await tx.patterns.current()
+        weeks = await tx.patterns.by_week(site.clock.now() - _SHOWN_WEEKS)
     by_fix: dict[str, int] = {}
     for pattern in current:
         fix = plain(pattern.verdict)
@@ -41,6 +45,13 @@ async def patterns(site: Annotated[Site, Depends(site_of)], show: Show = "all") 
         chart=named_bars("Failures by the fix that would do", rows, unit="failures")
         if rows
         else None,
+        weeks=stacked_by_week(
+            "Failures by week",
+            [(w.isoformat(), plain(v), count) for w, v, count in weeks],
+            of="fix",
+        )
+        if len({week for week, _, _ in weeks}) > 1
+        else None,
     )
 
 
@@ -53,8 +64,16 @@ async def pattern(pattern_id: str, site: Annotated[Site, Depends(site_of)]) -> R
             raise NotFoundError(f"there is no pattern {pattern_id}")
         names = list(dict.fromkeys((*found.example_ids, *found.evidence_ids)))[:_EXAMPLES]
         lines = await tx.explanations.lines(names)
-        per_day = await tx.explanations.per_day(found.member_ids)
-    return page("pattern.html", detail=pattern_detail(found, lines, per_day))
+        now = site.clock.now()
+        counts = (await tx.patterns.counts(now)).get(found.id)
+        record = PatternRecord(
+            lines=lines,
+            per_day=await tx.explanations.per_day(found.member_ids),
+            events=await tx.patterns.history(found.id),
+            decisions=await tx.audit.entries(subject=f"pattern:{found.id}"),
+            fix=fix_effect(found, counts, now) if counts else None,
+        )
+    return page("pattern.html", detail=pattern_detail(found, record))
 
 
 @router.post("/patterns/{pattern_id}/decision")

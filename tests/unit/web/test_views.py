@@ -9,14 +9,14 @@ import pytest
 from feedback.domain.audit import AuditEntry
 from feedback.domain.cycle import Cycle, CycleOutcome, CycleState
 from feedback.domain.learning import RunState, TrainingRun
-from feedback.domain.pattern import Pattern, PatternKind, PatternStatus, Verdict
+from feedback.domain.pattern import Pattern, PatternEvent, PatternKind, PatternStatus, Verdict
 from feedback.domain.trial import Trial, TrialStage
 from feedback.store.explanations import AnswerLine
 from feedback.store.overview import LabelCounts
 from feedback.web.views.cycle import gates_view, steps_of
 from feedback.web.views.experiment import experiment_view
 from feedback.web.views.overview import label_gate, last_cycle, pulse
-from feedback.web.views.pattern import pattern_detail, pattern_view
+from feedback.web.views.pattern import PatternRecord, pattern_detail, pattern_view
 from feedback.web.views.training import training_view
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -278,7 +278,21 @@ def test_an_example_is_not_shown_twice_and_erased_ones_are_left_out() -> None:
         )
         for name in ("i3", "i2")
     ]
-    detail = pattern_detail(PATTERN, lines, {date(2026, 3, 1): 2})
+    detail = pattern_detail(PATTERN, PatternRecord(lines=lines, per_day={date(2026, 3, 1): 2}))
     assert [line.id for line in detail.examples] == ["i2"]
     assert [line.id for line in detail.evidence] == ["i3"]
     assert (detail.others, detail.chart) == (8, None)
+
+
+def test_a_pattern_s_history_is_told_from_its_own_side() -> None:
+    events = [
+        PatternEvent(pattern_id=PATTERN.id, change="new", other_id=None, at=NOW),
+        PatternEvent(pattern_id="part", change="split", other_id=PATTERN.id, at=NOW),
+        PatternEvent(pattern_id=PATTERN.id, change="merged", other_id="heir", at=NOW),
+    ]
+    detail = pattern_detail(PATTERN, PatternRecord(lines=(), per_day={}, events=events))
+    assert [(item.what, item.other_id) for item in detail.history] == [
+        ("first found", None),
+        ("a part split off:", "part"),
+        ("went into", "heir"),
+    ]
