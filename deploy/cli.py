@@ -52,6 +52,7 @@ COMMANDS = {
     "scheduler": Registered(module="scheduler", attribute="scheduler", panel=_PROCESSES),
     "web": Registered(module="web", attribute="web", panel=_PROCESSES),
     "model-server": Registered(module="model_server", attribute="model_server", panel=_PROCESSES),
+    "model-fleet": Registered(module="model_fleet", attribute="model_fleet", panel=_PROCESSES),
     "slack": Registered(module="slack", attribute="app", panel=_PROCESSES),
     "sandbox": Registered(module="sandbox", attribute="sandbox", panel=_PROCESSES),
     "db": Registered(module="database", attribute="app", panel=_PROCESSES),

@@ -92,7 +92,8 @@ class ProcessLauncher:
         # The packaged base is the server's own default; anything else is a folder.
         base = deployment.base_model
         model = [] if base == PACKAGED_BASE else ["--model", base]
-        return understudy("model-server", *model, "--port", str(port), "--strict-adapters")
+        where = ["--host", self._settings.publish.host, "--port", str(port)]
+        return understudy("model-server", *model, *where, "--strict-adapters")
 
     def _variables(self, deployment: Deployment, port: int) -> Mapping[str, str]:
         # A variable of the operator's own shell must not name other adapters.

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,9 +13,12 @@ from feedback.errors import ConfigurationError, UnavailableError
 from retrain.platforms.bluegreen import Place
 from retrain.platforms.port import lora_adapters
 
+_log = logging.getLogger(__name__)
 SERVICES = ("tgi-blue", "tgi-green")
 DEPLOYMENT_LABEL = "understudy.deployment"
 _SERVICE_LABEL = "com.docker.compose.service"
+_VANISHED = "No such object"
+"""`docker inspect` still prints what it found when a container was removed meanwhile."""
 _TAIL = 3
 """Lines of a dead container's log that are shown."""
 
@@ -50,11 +54,15 @@ class ComposeLauncher:
 
     async def places(self) -> Sequence[Place]:
         """Returns the containers of both services."""
-        self._stopping = {at: task for at, task in self._stopping.items() if not task.done()}
+        for port, task in list(self._stopping.items()):
+            if task.done():
+                del self._stopping[port]
+                if (exc := task.exception()) is not None:
+                    _log.warning("%s was not stopped: %s", self._services[port], exc)
         listed = (await self._run(*self._compose, "ps", "--all", "--quiet")).split()
         if not listed:
             return []
-        found = json.loads(await self._run(self._docker, "inspect", *listed))
+        found = json.loads(await self._run(self._docker, "inspect", *listed, unless=_VANISHED))
         ports = {service: port for port, service in self._services.items()}
         return [
             await self._place(container, ports[_label(container, _SERVICE_LABEL)])
@@ -103,8 +111,15 @@ class ComposeLauncher:
             failed=failed,
         )
 
-    async def _run(self, *command: str, variables: Mapping[str, str] | None = None) -> str:
+    async def _run(
+        self, *command: str, variables: Mapping[str, str] | None = None, unless: str | None = None
+    ) -> str:
         """Returns what a docker command printed.
+
+        Args:
+            *command: The words.
+            variables: Beside the launcher's own environment.
+            unless: Words on standard error that make a failure none.
 
         Raises:
             ConfigurationError: The command is missing or refuses.
@@ -126,7 +141,7 @@ class ComposeLauncher:
             ) from exc
         out, err = await process.communicate()
         said = err.decode(errors="replace").strip()
-        if process.returncode == 0:
+        if process.returncode == 0 or (unless is not None and unless in said):
             # `docker logs` prints a container's standard error on its own.
             return out.decode(errors="replace") or said
         if "daemon" in said:
