@@ -13,14 +13,13 @@ from feedback.domain.correction import (
     CorrectionSource,
     CorrectionState,
     QueueReason,
+    card_effect,
 )
 from feedback.domain.interaction import Interaction, Rating, Reason
 from feedback.domain.person import Person, Role
 from feedback.errors import InvalidInputError, NotFoundError
 from feedback.store.unit_of_work import Store, Transaction
 
-CARD = "review_card"
-"""Outbox kind: draw the card of a correction anew."""
 THREAD_CORRECTION = "thread_correction"
 """Outbox kind: post the corrected answer in the thread."""
 
@@ -241,11 +240,7 @@ async def propose_liked(tx: Transaction, interaction: Interaction, *, at: dateti
 
 async def owe_card(tx: Transaction, correction: Correction) -> None:
     """Writes down that the card of a correction has to be drawn anew."""
-    await tx.outbox.add(
-        f"card:{correction.id}:{correction.row_version}",
-        CARD,
-        {"correction_id": correction.id, "team": correction.team},
-    )
+    await tx.outbox.add(*card_effect(correction))
 
 
 async def _interaction(tx: Transaction, team: str, interaction_id: str) -> Interaction:

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from bot.correcting import CARD, THREAD_CORRECTION
+from bot.correcting import THREAD_CORRECTION
+from bot.experimenting import Pair
 from bot.handing_off import HANDOFF
 from bot.slack.api import SlackApi
 from bot.slack.asking import DIRECT_MESSAGE
@@ -26,6 +27,7 @@ from feedback.store.unit_of_work import Store, Transaction
 
 _log = logging.getLogger(__name__)
 
+from feedback.domain.correction import REVIEW_CARD
 SLACK_MESSAGE = "slack_message"
 """Outbox kind: `{channel, text, blocks?, thread_ts?}`."""
 
@@ -65,7 +67,7 @@ class Notices:
         self._wakeup = wakeup or asyncio.Event()
         self._kinds: Mapping[str, Callable[[Workspace, OutboxRow], Awaitable[None]]] = {
             SLACK_MESSAGE: self._message,
-            CARD: self._card,
+            REVIEW_CARD: self._card,
             THREAD_CORRECTION: self._thread_correction,
             HANDOFF: self._handoff,
             DIGEST: self._digest,

@@ -56,6 +56,7 @@ class QueueReason(StrEnum):
     POSITIVE_SAMPLE = "positive_sample"
     HUMAN_REPLY = "human_reply"
     IMPORTED = "imported"
+    CONFLICT = "conflict"
 
 
 class Decision(StrEnum):
@@ -81,6 +82,8 @@ class Correction:
         skipped_by: Reviewers who left it to the others.
         taught_from: Who wrote the reply that the text was taken from; None: the author did.
         row_version: Rises with every change; a click made on an older one is stale.
+        rivals: Corrections of the same question that say otherwise.
+        rival_texts: What those say now; only read, never stored.
     """
 
     id: str
@@ -110,6 +113,18 @@ class Correction:
     decided_at: datetime | None = None
     post_in_thread: bool = False
 
+    rivals: tuple[str, ...] = ()
+    rival_texts: tuple[str, ...] = ()
+
+
+REVIEW_CARD = "review_card"
+"""Kind of the effect that draws a correction's card."""
+
+
+def card_effect(correction: Correction) -> tuple[str, str, dict[str, str]]:
+    """Returns key, kind and payload of the effect that draws the card of a correction anew."""
+    payload = {"correction_id": correction.id, "team": correction.team}
+    return f"card:{correction.id}:{correction.row_version}", REVIEW_CARD, payload
 
 @dataclass(frozen=True, kw_only=True)
 class Review:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, func, select, update
+from sqlalchemy import RowMapping, Select, any_, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -36,6 +36,7 @@ class SqlCorrections:
         """Stores a correction with its first version; storing the same id again changes nothing."""
         values = asdict(correction)
         text, redaction = values.pop("text"), values.pop("redaction_version")
+        del values["rival_texts"]
         added = await self._connection.scalar(
             insert(corrections)
             .values(**values)
@@ -367,9 +368,20 @@ class SqlCorrections:
 
 
 def current_corrections() -> Select[Any]:
-    """Returns the query for corrections with their current text."""
+    """Returns the query for corrections with their current text, and what their rivals say."""
+    other, words = corrections.alias("rival"), correction_versions.alias("rival_words")
+    rival_texts = (
+        select(func.coalesce(func.array_agg(words.c.text), []))
+        .join(other, (words.c.correction_id == other.c.id) & (words.c.version == other.c.version))
+        .where(other.c.id == any_(corrections.c.rivals), words.c.text != "")
+        .correlate(corrections)
+        .scalar_subquery()
+    )
     return select(
-        corrections, correction_versions.c.text, correction_versions.c.redaction_version
+        corrections,
+        correction_versions.c.text,
+        correction_versions.c.redaction_version,
+        rival_texts.label("rival_texts"),
     ).join(
         correction_versions,
         (correction_versions.c.correction_id == corrections.c.id)
@@ -396,3 +408,5 @@ def to_correction(row: RowMapping) -> Correction:
     values["skipped_by"] = tuple(row["skipped_by"])
     values["queued_for"] = tuple(QueueReason(reason) for reason in row["queued_for"])
     return to_domain(Correction, values)
+    values["rivals"] = tuple(row["rivals"])
+    values["rival_texts"] = tuple(row["rival_texts"])

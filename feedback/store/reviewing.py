@@ -1,6 +1,6 @@
 """What reviewers have before them, how far they agree, and imported candidates for them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import and_, any_, exists, func, literal, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -130,6 +130,43 @@ class SqlReviewing:
                 .values(text=text)
             )
         return result.rowcount == 1
+
+    async def reopen(self, rivals: Mapping[str, Sequence[str]]) -> Sequence[Correction]:
+        """Puts approved corrections that contradict each other before an admin again.
+
+        Args:
+            rivals: By correction id, the corrections that say otherwise.
+
+        Returns:
+            Those that were approved until now, each with its cards still to be drawn.
+        """
+        reopened = []
+        for correction_id, others in rivals.items():
+            queued = corrections.c.queued_for
+            moved = await self._connection.scalar(
+                update(corrections)
+                .where(
+                    corrections.c.id == correction_id,
+                    corrections.c.state == CorrectionState.APPROVED,
+                )
+                .values(
+                    state=CorrectionState.ESCALATED,
+                    rivals=list(others),
+                    queued_for=func.array_append(
+                        func.array_remove(queued, QueueReason.CONFLICT), QueueReason.CONFLICT
+                    ),
+                    claimed_by=None,
+                    decided_at=None,
+                    row_version=corrections.c.row_version + 1,
+                )
+                .returning(corrections.c.id)
+            )
+            if moved is not None:
+                reopened.append(moved)
+        rows = await self._connection.execute(
+            current_corrections().where(corrections.c.id.in_(reopened)).order_by(corrections.c.id)
+        )
+        return [to_correction(row) for row in rows.mappings()]
 
     async def imported(self) -> int:
         """Returns how many imported candidates no team has adopted."""

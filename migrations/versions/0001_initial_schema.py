@@ -85,6 +85,7 @@ def upgrade() -> None:
         sa.Column("tags", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
         sa.Column("queued_for", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
         sa.Column("skipped_by", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
+        sa.Column("rivals", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
         sa.Column("taught_from", sa.Text(), nullable=True),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.Column("row_version", sa.Integer(), server_default="1", nullable=False),

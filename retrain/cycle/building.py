@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from feedback.clock import Clock
+from feedback.domain.correction import card_effect
 from feedback.domain.cycle import Cycle, CycleOutcome, StepResult
 from feedback.domain.interaction import InteractionRecord
 from feedback.domain.learning import DatasetExample, DatasetVersion
@@ -141,6 +142,10 @@ class BuildingStep:
         async with self._store.begin() as tx:
             await tx.datasets.add(version, examples)
             await tx.datasets.add_sides([item.to_row() for item in built.assignments])
+            # Two reviewers said yes to two truths: an admin sees both and decides.
+            held = {r.id: r.rivals for r in built.rejected if r.rivals}
+            for correction in await tx.reviewing.reopen(held):
+                await tx.outbox.add(*card_effect(correction))
 
 
 def _rejections(files: DatasetFiles) -> str:

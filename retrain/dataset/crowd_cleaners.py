@@ -117,10 +117,18 @@ class ConflictCleaner:
                     reason=self.name,
                     detail=f"{left.id} and {right.id} answer one question differently: {why}",
                     disposition=Disposition.HELD,
+                    rivals=self._rivals(row, rows),
                 )
                 for row in rows
             ]
         return found
+
+    def _rivals(self, row: Candidate, rows: Sequence[Candidate]) -> tuple[str, ...]:
+        return tuple(
+            other.id
+            for other in rows
+            if contradiction(row.completion, other.completion, self.overlap) is not None
+        )
 
     def _clash(self, rows: Sequence[Candidate]) -> tuple[Candidate, Candidate, str] | None:
         for i, left in enumerate(rows):

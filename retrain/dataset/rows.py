@@ -95,6 +95,7 @@ class Rejection:
         reason: Name of the cleaner or of the split rule.
         detail: A sentence with the value found.
         kept_as: For duplicates, the id of the row that stands for this one.
+        rivals: For conflicts, the ids of the rows that say otherwise.
     """
 
     id: str
@@ -102,16 +103,21 @@ class Rejection:
     detail: str
     disposition: Disposition = Disposition.REJECTED
     kept_as: str | None = None
+    rivals: tuple[str, ...] = ()
 
     def to_row(self) -> Mapping[str, Any]:
         """Returns the line of `rejected.jsonl`."""
-        row = {
+        row: dict[str, Any] = {
             "id": self.id,
             "reason": self.reason,
             "detail": self.detail,
             "disposition": self.disposition.value,
         }
-        return row if self.kept_as is None else row | {"kept_as": self.kept_as}
+        if self.kept_as is not None:
+            row["kept_as"] = self.kept_as
+        if self.rivals:
+            row["rivals"] = list(self.rivals)
+        return row
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Rejection":
@@ -127,6 +133,7 @@ class Rejection:
             detail=str(row["detail"]),
             disposition=Disposition(row["disposition"]),
             kept_as=row.get("kept_as"),
+            rivals=tuple(map(str, row.get("rivals", ()))),
         )
 
 

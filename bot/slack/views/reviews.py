@@ -45,9 +45,11 @@ QUEUE_LABELS = {
     QueueReason.POSITIVE_SAMPLE: "a sample of answers that people liked",
     QueueReason.HUMAN_REPLY: "a colleague answered instead of the bot",
     QueueReason.IMPORTED: "it was imported",
+    QueueReason.CONFLICT: "another approved answer to this question says otherwise",
 }
 
 _MAX_BLOCKS = 40
+_RIVALS = 3
 _FIELD_CHARS = 900  # card text in all stays below 10,000 characters
 
 
@@ -90,6 +92,10 @@ def content_blocks(correction: Correction, limit: int) -> list[Block]:
         markdown(
             f"*Proposed answer* (version {correction.version})\n{escape(correction.text[:limit])}"
         ),
+        *[
+            markdown(f"*But also approved*\n{escape(text[:limit])}")
+            for text in correction.rival_texts[:_RIVALS]
+        ],
         *diff(correction.bot_answer, correction.text)[:2],
         context(*lines),
     ]

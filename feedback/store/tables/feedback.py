@@ -65,6 +65,8 @@ corrections = Table(
     Column("tags", ARRAY(Text), nullable=False, server_default="{}"),
     Column("queued_for", ARRAY(Text), nullable=False, server_default="{}"),
     Column("skipped_by", ARRAY(Text), nullable=False, server_default="{}"),
+    # Corrections of the same question that say otherwise, found when a data set was built.
+    Column("rivals", ARRAY(Text), nullable=False, server_default="{}"),
     # Who wrote the reply that the text was taken from, when that is not the author.
     Column("taught_from", Text),
     Column("version", Integer, nullable=False, server_default="1"),

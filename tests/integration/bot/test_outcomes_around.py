@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from bot.correcting import CARD
 from bot.guarding import StyleGuard
 from bot.notices import SLACK_MESSAGE
 from bot.sandbox.gestures import SandboxMessage
@@ -18,6 +17,7 @@ from bot.slack.payloads import Question
 from bot.slack.sockets import connected
 from bot.slack.status import StatusBoard
 from feedback.clock import SystemClock
+from feedback.domain.correction import REVIEW_CARD
 from feedback.domain.interaction import Rating
 from feedback.domain.person import Role
 from feedback.domain.workspace import WorkspaceState
@@ -263,7 +263,7 @@ async def test_every_code_of_a_card_drawn_anew(driver: Driver) -> None:
         async def draw(number: int = number) -> None:
             async with driver.place.store.begin() as tx:
                 payload = {"team": TEAM, "correction_id": correction}
-                await tx.outbox.add(f"card:{correction}:again{number}", CARD, payload)
+                await tx.outbox.add(f"card:{correction}:again{number}", REVIEW_CARD, payload)
             driver.place.bot.notices.wake()
 
         made = await driver.calls("chat.update", code, draw)

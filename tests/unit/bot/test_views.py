@@ -26,6 +26,7 @@ from feedback.domain.correction import (
     CorrectionSource,
     CorrectionState,
     Decision,
+    QueueReason,
 )
 from feedback.domain.handoff import Handoff, HandoffReason, HandoffState
 from feedback.domain.person import Person, Role
@@ -122,6 +123,23 @@ def test_cards_are_valid_in_every_state(state: CorrectionState) -> None:
     assert len(set(ids)) == len(ids)
     other = card_blocks(correction(state=state, row_version=3))
     assert not set(ids) & {block["block_id"] for block in other}
+
+
+def test_a_card_of_the_conflict_court_shows_what_else_was_approved() -> None:
+    rivals = ("Exports stay for <30> days.", LONG, "Three.", "Four is not shown.")
+    card = card_blocks(
+        correction(
+            state=CorrectionState.ESCALATED,
+            queued_for=(QueueReason.CONFLICT,),
+            rivals=("a", "b", "c", "d"),
+            rival_texts=rivals,
+        )
+    )
+    require_valid(card)
+    text = json.dumps(card)
+    assert "Exports stay for &lt;30&gt; days." in text
+    assert "Four is not shown" not in text
+    assert "another approved answer" in text
 
 
 def test_only_open_cards_have_buttons() -> None:

@@ -175,6 +175,7 @@ def test_contradictions_are_held_together(left: str, right: str, why: str) -> No
     outcome = built(rows)
     assert reasons(outcome) == {"a": "conflict", "b": "conflict"}
     assert all(r.disposition == "held" and why in r.detail for r in outcome.rejected)
+    assert {r.id: r.rivals for r in outcome.rejected} == {"a": ("b",), "b": ("a",)}
 
 
 def test_different_sums_are_different_questions() -> None:
