@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from bot.correcting import THREAD_CORRECTION
-from bot.experimenting import Pair
 from bot.handing_off import HANDOFF
 from bot.slack.api import SlackApi
 from bot.slack.asking import DIRECT_MESSAGE
