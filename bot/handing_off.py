@@ -175,7 +175,7 @@ class HandoffDesk:
                 )
             else:
                 return
-            await _owe(tx, await tx.handoffs.get(handoff.id, team=handoff.team))
+            await owe_message(tx, await tx.handoffs.get(handoff.id, team=handoff.team))
         self.wake()
 
     async def taken_back(self, team: str, channel: str, ts: str) -> None:
@@ -222,7 +222,7 @@ class HandoffDesk:
             )
         )
         if opened is not None:
-            await _owe(tx, opened)
+            await owe_message(tx, opened)
         return opened is not None
 
     async def _whom(self, tx: Transaction, interaction: Interaction) -> str:
@@ -280,12 +280,13 @@ class HandoffDesk:
         await owe_card(tx, correction)
 
     async def _close(self, tx: Transaction, press: Press) -> None:
-        await _owe(tx, await tx.handoffs.get(press.handoff_id, team=press.team))
+        await owe_message(tx, await tx.handoffs.get(press.handoff_id, team=press.team))
         if press.delivery_id is not None:
             await tx.inbox.finish(press.delivery_id)
 
 
-async def _owe(tx: Transaction, handoff: Handoff) -> None:
+async def owe_message(tx: Transaction, handoff: Handoff) -> None:
+    """Writes down that the message of a hand-off has to be drawn anew."""
     await tx.outbox.add(
         f"handoff:{handoff.id}:{handoff.row_version}",
         HANDOFF,

@@ -59,6 +59,7 @@ class ReviewDesk:
                 team=click.team,
                 reviewer=click.user,
                 row_version=click.row_version,
+                at=self._clock.now(),
             )
             return await self._close(tx, after, click)
 

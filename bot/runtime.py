@@ -13,6 +13,7 @@ from slack_bolt.async_app import AsyncApp
 
 from bot.assembly import Outside, WorkspaceBuilder
 from bot.configuring import require_consistent
+from bot.expiring import Expiring, Patience
 from bot.in_flight import InFlight
 from bot.notices import Notices
 from bot.slack.api import make_client
@@ -55,6 +56,7 @@ class Bot:
     in_flight: InFlight
     workers: InboxWorkers
     notices: Notices
+    expiring: Expiring
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +128,7 @@ async def _assemble(settings: Settings, outside: Outside, session: aiohttp.Clien
             wakeup=effects,
             retry_s=settings.bot.retry_s,
         ),
+        expiring=Expiring(store, clock, Patience.of(settings), effects_owed=effects.set),
     )
 
 
@@ -177,6 +180,7 @@ async def running(bot: Bot) -> AsyncIterator[Running]:
         tasks = [
             asyncio.create_task(bot.workers.run(stop), name="inbox-workers"),
             asyncio.create_task(bot.notices.run(stop), name="outbox"),
+            asyncio.create_task(bot.expiring.keep(stop), name="expiring"),
             asyncio.create_task(bot.workspaces.keep(stop, bot.workers.wake), name="workspaces"),
         ]
 

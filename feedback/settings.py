@@ -69,6 +69,11 @@ class SlackSettings(_Group):
     """Handle of the user group whose members are admins, besides Slack's workspace admins."""
     handoff_group: str = ""
     """Handle of the user group that is called when the bot does not know; empty: nobody is."""
+    handoff_hours: float = Field(default=8.0, gt=0)
+    """Hours after which a question that a colleague took and did not answer is called out again."""
+    parked_days: float = Field(default=30.0, gt=0)
+    """Days that deliveries of a workspace without a good token wait for its next installation;
+    then they are erased."""
     rate_share: float = Field(default=1.0, ge=0, le=1)
     """Part of Slack's rate tiers that this process uses: with two bot processes give each 0.5. 0
     asks no questions and only obeys when Slack refuses: for a workspace on simulated time."""
@@ -132,6 +137,8 @@ class ReviewSettings(_Group):
     """Share of the answers with a thumb up that reviewers look at too: liked is not yet right."""
 
 
+    claim_hours: float = Field(default=24.0, gt=0)
+    """Hours after which a claimed correction that was not decided is free for others again."""
 class PrivacySettings(_Group):
     """Redaction and what may train."""
 

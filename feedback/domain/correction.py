@@ -108,6 +108,7 @@ class Correction:
     version: int = 1
     row_version: int = 1
     claimed_by: str | None = None
+    claimed_at: datetime | None = None
     card_channel: str | None = None
     card_ts: str | None = None
     decided_at: datetime | None = None

@@ -85,7 +85,7 @@ class SqlCorrections:
         return to_correction(row)
 
     async def claim(
-        self, correction_id: str, *, team: str, reviewer: str, row_version: int
+        self, correction_id: str, *, team: str, reviewer: str, row_version: int, at: datetime
     ) -> Correction:
         """Takes a correction for review or for the second look; the first click wins.
 
@@ -109,6 +109,7 @@ class SqlCorrections:
             values={
                 "state": before.state if second else CorrectionState.CLAIMED,
                 "claimed_by": reviewer,
+                "claimed_at": at,
             },
         )
 
@@ -187,6 +188,7 @@ class SqlCorrections:
             values={
                 "version": version,
                 "claimed_by": editor,
+                "claimed_at": at,
                 "state": CorrectionState.ESCALATED if escalated else CorrectionState.CLAIMED,
             },
         )
@@ -406,7 +408,7 @@ def to_correction(row: RowMapping) -> Correction:
     values["reasons"] = tuple(Reason(reason) for reason in row["reasons"])
     values["tags"] = tuple(row["tags"])
     values["skipped_by"] = tuple(row["skipped_by"])
-    values["queued_for"] = tuple(QueueReason(reason) for reason in row["queued_for"])
-    return to_domain(Correction, values)
     values["rivals"] = tuple(row["rivals"])
     values["rival_texts"] = tuple(row["rival_texts"])
+    values["queued_for"] = tuple(QueueReason(reason) for reason in row["queued_for"])
+    return to_domain(Correction, values)

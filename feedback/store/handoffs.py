@@ -43,7 +43,7 @@ class SqlHandoffs:
         row = rows.mappings().first()
         if row is None:
             raise NotFoundError(f"hand-off {handoff_id!r} does not exist in {team!r}")
-        return _handoff(row)
+        return to_handoff(row)
 
     async def take(self, handoff_id: str, *, team: str, user: str, at: datetime) -> bool:
         """Takes an open hand-off; False when somebody was faster."""
@@ -92,7 +92,7 @@ class SqlHandoffs:
             )
         )
         row = rows.mappings().first()
-        return _handoff(row) if row else None
+        return to_handoff(row) if row else None
 
     async def held(self, thread_key: str) -> bool:
         """Whether people talk in this thread and the bot waits to be named."""
@@ -113,7 +113,7 @@ class SqlHandoffs:
             )
         )
         row = rows.mappings().first()
-        return _handoff(row) if row else None
+        return to_handoff(row) if row else None
 
     async def of_interactions(self, interaction_ids: Sequence[str]) -> dict[str, Handoff]:
         """Returns the latest hand-off of each of these answers, by interaction id."""
@@ -122,7 +122,7 @@ class SqlHandoffs:
             .where(handoffs.c.interaction_id.in_(interaction_ids))
             .order_by(handoffs.c.opened_at)
         )
-        return {row["interaction_id"]: _handoff(row) for row in rows.mappings()}
+        return {row["interaction_id"]: to_handoff(row) for row in rows.mappings()}
 
     async def set_message(self, handoff_id: str, ts: str) -> None:
         """Remembers the message that people see."""
@@ -145,7 +145,8 @@ class SqlHandoffs:
         return result.rowcount == 1
 
 
-def _handoff(row: RowMapping) -> Handoff:
+def to_handoff(row: RowMapping) -> Handoff:
+    """Returns a row as a hand-off."""
     values = dict(row)
     values["reason"] = HandoffReason(row["reason"])
     values["state"] = HandoffState(row["state"])

@@ -90,6 +90,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.Column("row_version", sa.Integer(), server_default="1", nullable=False),
         sa.Column("claimed_by", sa.Text(), nullable=True),
+        sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("card_channel", sa.Text(), nullable=True),
         sa.Column("card_ts", sa.Text(), nullable=True),
         sa.Column("post_in_thread", sa.Boolean(), server_default="false", nullable=False),

@@ -1,12 +1,16 @@
 """What is written for Docker says the same as the code."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+from cryptography.fernet import Fernet
 
-from feedback.settings import StackSettings
+from bot.configuring import require_consistent
+from feedback.settings import StackSettings, load_settings
 from retrain.platforms.compose import DEPLOYMENT_LABEL, SERVICES
 from tests.docs import settings_page
 from tests.docs.generate import ROOT
@@ -29,6 +33,39 @@ def test_compose_sets_settings_that_exist() -> None:
     environment = _yaml("compose.yaml")["x-understudy"]["environment"]
     assert environment
     assert sorted(set(environment) - known) == []
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"},
+        {
+            "SLACK_BOT_TOKEN": "xoxb-1",
+            "SLACK_APP_TOKEN": "",
+            "SLACK_TRANSPORT": "http",
+            "SLACK_SIGNING_SECRET": "0123456789abcdef",
+        },
+        {
+            "SLACK_BOT_TOKEN": "",
+            "SLACK_APP_TOKEN": "xapp-1",
+            "SLACK_CLIENT_ID": "1.2",
+            "SLACK_CLIENT_SECRET": "secret",
+            "ENCRYPTION_KEYS": json.dumps([Fernet.generate_key().decode()]),
+        },
+    ],
+    ids=["socket", "http", "oauth"],
+)
+def test_compose_carries_every_way_to_reach_slack(chosen: dict[str, str]) -> None:
+    """As Compose fills it in: the example file, with what an operator chose."""
+    example = (DEPLOY / "compose.env.example").read_text(encoding="utf-8")
+    given = dict(re.findall(r"^(\w+)=(.*)$", example, re.MULTILINE)) | chosen
+    environment = {
+        name: re.sub(
+            r"\$\{(\w+)(?::-([^}]*)|:\?[^}]*)?\}", lambda m: given[m[1]] or m[2] or "", str(value)
+        )
+        for name, value in _yaml("compose.yaml")["x-understudy"]["environment"].items()
+    }
+    require_consistent(load_settings(environment).slack)
 
 
 def test_blue_and_green_are_what_the_publisher_starts() -> None:

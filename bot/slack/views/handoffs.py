@@ -29,6 +29,11 @@ def handoff_text(handoff: Handoff) -> str:
             return "This is settled."
 
 
+def again_text(handoff: Handoff, colleague: str) -> str:
+    """Returns what is said when a colleague took it and gave no answer."""
+    return f"<@{colleague}> took this, and <@{handoff.asker}> still waits. {_call(handoff.on_call)}"
+
+
 def handoff_blocks(handoff: Handoff) -> list[Block]:
     """Returns the message; block ids change with every version, so that Slack draws it anew."""
     value = {"h": handoff.id}

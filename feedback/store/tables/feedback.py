@@ -72,6 +72,7 @@ corrections = Table(
     Column("version", Integer, nullable=False, server_default="1"),
     Column("row_version", Integer, nullable=False, server_default="1"),
     Column("claimed_by", Text),
+    moment("claimed_at", nullable=True),
     Column("card_channel", Text),
     Column("card_ts", Text),
     Column("post_in_thread", Boolean, nullable=False, server_default="false"),

@@ -10,7 +10,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from tests.acceptance.deliveries.plans import Schedule, schedules
 from tests.acceptance.deliveries.town import Trial, trial
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    # About how it shows the schedule; an error here would hide the differences themselves.
+    pytest.mark.filterwarnings("ignore:Generating overly large repr"),
+]
 
 TALKS, EXAMPLES = 56, 7
 DELIVERIES = 10_000

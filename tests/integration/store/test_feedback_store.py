@@ -154,7 +154,7 @@ async def test_only_the_first_of_many_claims_wins(store: Store) -> None:
         try:
             async with store.begin() as tx:
                 await tx.corrections.claim(
-                    "c-1", team="T", reviewer=reviewer, row_version=waiting.row_version
+                    "c-1", team="T", reviewer=reviewer, row_version=waiting.row_version, at=NOW
                 )
             results.append(reviewer)
         except ConflictError:
@@ -188,7 +188,7 @@ async def test_who_may_decide(store: Store) -> None:
         await decide("R1", waiting.row_version - 1)
     async with store.begin() as tx:
         claimed = await tx.corrections.claim(
-            "c-1", team="T", reviewer="R1", row_version=waiting.row_version
+            "c-1", team="T", reviewer="R1", row_version=waiting.row_version, at=NOW
         )
     with pytest.raises(ConflictError):
         await decide("R2", claimed.row_version)
