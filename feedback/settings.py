@@ -135,10 +135,10 @@ class ReviewSettings(_Group):
     agree (Cohen's kappa) at a tenth more work. Needs two reviewers besides the author."""
     positive_share: float = Field(default=0.0, ge=0, le=1)
     """Share of the answers with a thumb up that reviewers look at too: liked is not yet right."""
-
-
     claim_hours: float = Field(default=24.0, gt=0)
     """Hours after which a claimed correction that was not decided is free for others again."""
+
+
 class PrivacySettings(_Group):
     """Redaction and what may train."""
 

@@ -13,8 +13,8 @@ from feedback.store.cycles import SqlAudit, SqlCycles, SqlSwitches
 from feedback.store.deployments import SqlDeployments
 from feedback.store.engine import POOL_SIZE, autocommitting, make_engine, transaction
 from feedback.store.experiments import SqlExperiments
-from feedback.store.explanations import SqlExplanations
 from feedback.store.expiring import SqlExpiring
+from feedback.store.explanations import SqlExplanations
 from feedback.store.forgetting import SqlForgetting
 from feedback.store.handoffs import SqlHandoffs
 from feedback.store.imports import SqlImports
@@ -92,11 +92,11 @@ class Transaction:
         return SqlHandoffs(self.connection)
 
     @cached_property
-    @cached_property
     def expiring(self) -> SqlExpiring:
         """Claims, hand-offs and deliveries past their time."""
         return SqlExpiring(self.connection)
 
+    @cached_property
     def people(self) -> SqlPeople:
         """Names and roles."""
         return SqlPeople(self.connection)

@@ -1,4 +1,4 @@
-"""What was taken and not finished is free again, and people see it; what waits in vain is erased."""
+"""What was taken and not finished is free again, as people see; what waits in vain is erased."""
 
 from sqlalchemy import text
 
