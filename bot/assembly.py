@@ -9,6 +9,7 @@ from bot.administering import AdminDesk
 from bot.answering import Answering, AnswerSettings, Guard, Knowledge
 from bot.correcting import CorrectionDesk
 from bot.deciding import PatternDesk
+from bot.experimenting import ExperimentDesk
 from bot.generating import Generators
 from bot.handing_off import HandoffDesk
 from bot.operating import OperatorDesk
@@ -76,6 +77,7 @@ class WorkspaceBuilder:
         api = self.client(installation.token)
         directory = self._directory(installation, api, redactor)
         store, clock = self.outside.store, self.outside.clock
+        operators = self._operators()
         listening = ListenerParts(
             store=store,
             api=api,
@@ -97,7 +99,10 @@ class WorkspaceBuilder:
             admin=AdminDesk(store, clock),
             directory=directory,
             home=HomePages(store, api, label_gate=self.settings.retrain.label_gate),
-            operators=self._operators(api),
+            operators=OperatorCommands(
+                store, clock, api, operators, effects_owed=self.effects_owed
+            ),
+            experiments=ExperimentDesk(store, clock, operators),
             effects_owed=self.effects_owed,
         )
         heard = everything_heard(listening)
@@ -124,18 +129,15 @@ class WorkspaceBuilder:
             handoff=slack.handoff_group,
         )
 
-    def _operators(self, api: SlackApi) -> OperatorCommands:
-        outside, slack = self.outside, self.settings.slack
-        desk = OperatorDesk(
-            outside.store,
-            outside.clock,
+    def _operators(self) -> OperatorDesk:
+        slack = self.settings.slack
+        return OperatorDesk(
+            self.outside.store,
+            self.outside.clock,
             WhyPolicy.of(self.settings),
             channel=slack.operators_channel,
             home_team=slack.operators_team,
             many_workspaces=bool(slack.client_id),
-        )
-        return OperatorCommands(
-            outside.store, outside.clock, api, desk, effects_owed=self.effects_owed
         )
 
     def _events(

@@ -9,24 +9,32 @@ from datetime import datetime
 from typing import Any
 
 from bot.correcting import THREAD_CORRECTION
+from bot.experimenting import Pair
 from bot.handing_off import HANDOFF
 from bot.slack.api import SlackApi
 from bot.slack.asking import DIRECT_MESSAGE
 from bot.slack.errors import SlackRefusedError, TokenRefusedError
 from bot.slack.views.blocks import ANSWER_CHARS, clip, escape
 from bot.slack.views.digest import digest_blocks, digest_text
+from bot.slack.views.experiments import (
+    approval_blocks,
+    approval_text,
+    pair_blocks,
+    pair_text,
+)
 from bot.slack.views.handoffs import handoff_blocks, handoff_text
 from bot.slack.views.reviews import card_blocks, card_text
 from bot.slack.workspaces import Workspace, WorkspaceAwayError, Workspaces
 from bot.worker import PostponedError, backoff_s
 from feedback.digest import DIGEST, read_digest
+from feedback.domain.correction import REVIEW_CARD
 from feedback.domain.delivery import OutboxRow
+from feedback.domain.trial import APPROVAL_CARD, PAIR_CARD
 from feedback.errors import InvalidInputError, PermanentError, RetryableError, UnavailableError
 from feedback.store.unit_of_work import Store, Transaction
 
 _log = logging.getLogger(__name__)
 
-from feedback.domain.correction import REVIEW_CARD
 SLACK_MESSAGE = "slack_message"
 """Outbox kind: `{channel, text, blocks?, thread_ts?}`."""
 
@@ -69,6 +77,8 @@ class Notices:
             REVIEW_CARD: self._card,
             THREAD_CORRECTION: self._thread_correction,
             HANDOFF: self._handoff,
+            APPROVAL_CARD: self._approval,
+            PAIR_CARD: self._pair,
             DIGEST: self._digest,
             DIRECT_MESSAGE: self._direct_message,
         }
@@ -222,6 +232,26 @@ class Notices:
         )
         async with self._store.begin() as tx:
             await tx.handoffs.set_message(handoff.id, ts)
+
+    async def _approval(self, workspace: Workspace, row: OutboxRow) -> None:
+        async with self._store.begin() as tx:
+            trial = await tx.experiments.get(row.payload["experiment_id"])
+            approval = await tx.approvals.get(row.payload["experiment_id"], row.payload["version"])
+        channel = str(row.payload["channel"])
+        if trial is None or approval is None or not channel:
+            return  # without an operators' channel the command line and the web page approve
+        text, blocks = approval_text(trial, approval), approval_blocks(trial, approval)
+        await self._once(workspace.api, row, channel, text, blocks=blocks)
+
+    async def _pair(self, workspace: Workspace, row: OutboxRow) -> None:
+        async with self._store.begin() as tx:
+            found = await tx.shadows.pair(row.payload["pair_id"])
+        if found is None or not workspace.review_channel:
+            return
+        pair = Pair.of(*found)
+        await self._once(
+            workspace.api, row, workspace.review_channel, pair_text(pair), blocks=pair_blocks(pair)
+        )
 
     async def _once(
         self,

@@ -14,7 +14,6 @@ from enum import StrEnum
 
 from feedback.clock import Clock
 from feedback.domain.cycle import Cycle
-from feedback.domain.forgetting import ForgetReport
 from feedback.domain.operating import (
     FROZEN,
     Act,
@@ -187,7 +186,7 @@ class OperatorDesk:
         """
         async with self._store.begin() as tx:
             await _take(tx, order.delivery_id)
-            role = await self._require(tx, order.team, order.user, order.verb)
+            role = await self.require(tx, order.team, order.user, order.verb)
             if order.target not in {None, order.user} and not role.includes(Role.ADMIN):
                 raise NotAllowedError(f"{order.user} may not have {order.target} forgotten")
             match order.verb:
@@ -245,7 +244,7 @@ class OperatorDesk:
                 f"Nothing was changed: a confirmation is good for {minutes} minutes, and this one "
                 f"is older. Type `/understudy {asked.act}` to look again."
             )
-        await self._require(tx, asked.team, asked.user_id, Verb(asked.act))
+        await self.require(tx, asked.team, asked.user_id, Verb(asked.act))
         if asked.act is OperatorAct.FORGET:
             return await self._forget(tx, asked, answer)
         return await self._steer(tx, asked)
@@ -258,7 +257,7 @@ class OperatorDesk:
                 f"Nothing was changed, because things moved since you looked: {'; '.join(moved)}. "
                 f"Type `/understudy {asked.act}` to look again."
             )
-        act = self._act(asked.user_id, asked.reason)
+        act = self.act(asked.user_id, asked.reason)
         try:
             if asked.act is OperatorAct.PROMOTE:
                 await request_promotion(tx, act, seen=shown)
@@ -287,12 +286,12 @@ class OperatorDesk:
             at=self._clock.now(),
             event_id=answer.event_id,
         )
-        return _forgotten(report)
+        return report.told
 
     async def _brake(self, tx: Transaction, order: Order) -> Said:
         on = order.verb is Verb.FREEZE
         reason = order.reason or "no reason given"
-        if await set_brake(tx, on=on, act=self._act(order.user, reason)):
+        if await set_brake(tx, on=on, act=self.act(order.user, reason)):
             text = (
                 "Frozen: the champion answers every new question. `/understudy unfreeze` ends it."
                 if on
@@ -342,7 +341,13 @@ class OperatorDesk:
             looked_at=_moment(await tx.switches.get(SCHEDULER_LOOKED_AT)),
         )
 
-    async def _require(self, tx: Transaction, team: str, user: str, verb: Verb) -> Role:
+    async def require(self, tx: Transaction, team: str, user: str, verb: Verb) -> Role:
+        """Returns the role of somebody who may say this.
+
+        Raises:
+            NotAllowedError: When they may not.
+            InvalidInputError: When nobody may, for want of a setting.
+        """
         role = (await tx.people.get(team, user)).role
         if not role.includes(NEEDS[verb]):
             raise NotAllowedError(f"{user} is {role}; {verb} needs {NEEDS[verb]}")
@@ -355,7 +360,8 @@ class OperatorDesk:
             raise NotAllowedError(f"{verb} is for the admins of {self._home_team}, not of {team}")
         return role
 
-    def _act(self, user: str, reason: str) -> Act:
+    def act(self, user: str, reason: str) -> Act:
+        """Returns an act of somebody, now."""
         return Act(
             by=user,
             reason=reason,
@@ -380,21 +386,6 @@ def _require_possible(act: OperatorAct, seen: Standing, reason: str) -> None:
 async def _take(tx: Transaction, delivery_id: int | None) -> None:
     if delivery_id is not None and not await tx.inbox.finish(delivery_id):
         raise TakenOverError(f"delivery {delivery_id} is handled by a worker already")
-
-
-def _forgotten(report: ForgetReport) -> str:
-    counts = ", ".join(
-        f"{report.erased[name]} {name}"
-        for name in ("questions", "corrections", "comments")
-        if report.erased.get(name)
-    )
-    said = f"Done. Erased: {counts or 'there was nothing left to erase'}."
-    if report.datasets:
-        said += (
-            f" {len(report.datasets)} data sets were built from these rows before; they are marked "
-            "for the operators, and nothing new is trained from them."
-        )
-    return said
 
 
 def _moment(stored: str | None) -> datetime | None:

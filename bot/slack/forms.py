@@ -211,6 +211,28 @@ def choice_of(delivered: Delivered) -> Choice:
     )
 
 
+def pair_of(delivered: Delivered) -> str:
+    """Returns the id of the pair whose card was clicked.
+
+    Raises:
+        InvalidInputError: When the value is not one of ours.
+    """
+    return _id(_value(delivered), "p")
+
+
+def promotion_of(delivered: Delivered) -> tuple[str, int]:
+    """Returns `(experiment id, version)` of the promotion's card that was clicked.
+
+    Raises:
+        InvalidInputError: When the value is not one of ours.
+    """
+    value = _value(delivered)
+    version = value.get("v")
+    if not isinstance(version, int):
+        raise InvalidInputError(f"promotion value {value!r} has no version")
+    return _id(value, "e"), version
+
+
 def decision_of(delivered: Delivered) -> tuple[Click, Decision, str]:
     """Returns `(click, decision, note)` of a submitted review.
 

@@ -51,3 +51,19 @@ class ForgetReport:
             "datasets": [asdict(item) for item in self.datasets],
             "adapters": [asdict(item) for item in self.adapters],
         }
+
+    @property
+    def told(self) -> str:
+        """What the person reads."""
+        counts = ", ".join(
+            f"{self.erased[name]} {name}"
+            for name in ("questions", "corrections", "comments")
+            if self.erased.get(name)
+        )
+        said = f"Done. Erased: {counts or 'there was nothing left to erase'}."
+        if self.datasets:
+            said += (
+                f" {len(self.datasets)} data sets were built from these rows before; they are "
+                "marked for the operators, and nothing new is trained from them."
+            )
+        return said

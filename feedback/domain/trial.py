@@ -6,6 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+APPROVAL_CARD = "approval_card"
+"""Outbox kind: ask a person for a promotion; `{experiment_id, version, channel}`."""
+PAIR_CARD = "pair_card"
+"""Outbox kind: show reviewers two answers to one question; `{pair_id, team}`."""
+
 HOLDBACK = "HOLDBACK"
 """State and stage after a promotion: the previous champion keeps a small share of new threads."""
 

@@ -15,7 +15,7 @@ from feedback.clock import Clock
 from feedback.domain.cycle import Cycle, CycleOutcome, StepResult
 from feedback.domain.learning import Adapter, AdapterState
 from feedback.domain.operating import PromotionRequest, model_name
-from feedback.domain.trial import Approval, Trial, Verdict
+from feedback.domain.trial import APPROVAL_CARD, Approval, Trial, Verdict
 from feedback.errors import ConflictError, NotFoundError
 from feedback.store.unit_of_work import Store, Transaction
 from retrain.cycle.by_hand import CANCELLED, PROMOTED_BY_HAND, Promotions, by_hand_row
@@ -26,8 +26,6 @@ from retrain.experiments.machine import State, Trigger, stage_trigger, transitio
 from retrain.experiments.policy import ExperimentPolicy, RampStage
 from retrain.experiments.ramp import RampState, first_stage, next_stage
 
-APPROVAL_CARD = "approval_card"
-"""Outbox kind: ask a person for a promotion."""
 LOAD_FAILURES = 3
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from feedback.clock import Clock
 from feedback.domain.interaction import Arm, Interaction
 from feedback.domain.rollout import Route
-from feedback.domain.trial import ShadowAnswer, Trial
+from feedback.domain.trial import PAIR_CARD, ShadowAnswer, Trial
 from feedback.errors import OverloadedError, UnavailableError, UnderstudyError
 from feedback.ports import Generation, Message
 from feedback.prompting import PromptPolicy, build_messages
@@ -24,8 +24,6 @@ from feedback.tone import StyleGuide, grounded
 from retrain.experiments.evidence import guard_log_e
 from retrain.experiments.policy import ExperimentPolicy
 
-PAIR_CARD = "pair_card"
-"""Outbox kind: show reviewers two answers to one question."""
 AT_ONCE = 4
 """Questions answered at one look: the scheduler has other things to do."""
 

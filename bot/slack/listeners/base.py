@@ -12,6 +12,7 @@ from slack_bolt.context.async_context import AsyncBoltContext
 from bot.administering import AdminDesk
 from bot.correcting import CorrectionDesk
 from bot.deciding import PatternDesk
+from bot.experimenting import ExperimentDesk
 from bot.handing_off import HandoffDesk
 from bot.reviewing import ReviewDesk
 from bot.slack.api import SlackApi
@@ -103,6 +104,7 @@ class ListenerParts:
     admin: AdminDesk
     directory: Directory
     operators: OperatorCommands
+    experiments: ExperimentDesk
     home: HomePages
     effects_owed: Callable[[], None]
 

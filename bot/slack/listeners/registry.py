@@ -4,6 +4,7 @@ from bot.slack.listeners.answers import AnswerListeners
 from bot.slack.listeners.asking import AskingListeners
 from bot.slack.listeners.base import Heard, ListenerParts
 from bot.slack.listeners.corrections import CorrectionListeners
+from bot.slack.listeners.experiments import ExperimentListeners
 from bot.slack.listeners.handoffs import HandoffListeners
 from bot.slack.listeners.home import HomeListeners
 from bot.slack.listeners.operating import OperatorListeners
@@ -22,4 +23,5 @@ def everything_heard(parts: ListenerParts) -> Heard:
         | HomeListeners(parts).heard()
         | OperatorListeners(parts).heard()
         | PatternListeners(parts).heard()
+        | ExperimentListeners(parts).heard()
     )
