@@ -7,6 +7,7 @@ from sqlalchemy import (
     FromClause,
     Interval,
     Select,
+    Text,
     Tuple,
     Update,
     and_,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     cast,
     exists,
     func,
+    literal,
     or_,
     select,
     tuple_,
@@ -131,14 +133,19 @@ class SqlInbox:
         )
 
     async def withdraw(self, question_key: str) -> bool:
-        """Drops a question that nobody works on yet; False when a worker has it in hand."""
+        """Drops a question that nobody works on yet; False when a worker has it in hand.
+
+        One that has not even come is dropped as well: its late arrival is a duplicate then.
+        """
         rows = await self._connection.execute(
             select(inbox.c.id, inbox.c.state)
             .where(inbox.c.question_key == question_key)
             .with_for_update()
         )
         row = rows.first()
-        if row is None or row.state not in OPEN:
+        if row is None:
+            return await self._connection.scalar(_NEVER, {"key": question_key}) is not None
+        if row.state not in OPEN:
             return True
         if row.state == "leased":
             return False
@@ -244,6 +251,24 @@ _ADD = (
     .on_conflict_do_nothing()
     .returning(inbox.c.id)
 )
+
+_NEVER = (
+    insert(inbox)
+    .values(
+        event_id=literal("deleted:") + bindparam("key", type_=Text),
+        question_key=bindparam("key", type_=Text),
+        team=func.split_part(bindparam("key", type_=Text), ":", 1),
+        type="message",
+        payload=_EMPTY,
+        state="done",
+        available_at=func.clock_timestamp(),
+        received_at=func.clock_timestamp(),
+        done_at=func.clock_timestamp(),
+    )
+    .on_conflict_do_nothing()
+    .returning(inbox.c.id)
+)
+"""The place of a question that was deleted before it came."""
 
 _HELD = update(inbox).where(
     inbox.c.id == bindparam("row_id"),

@@ -261,6 +261,37 @@ def dispatch(desk: Desk) -> Dispatch:
     return send
 
 
+async def test_a_question_that_was_deleted_before_it_came_is_not_answered(
+    desk: Desk, dispatch: Dispatch
+) -> None:
+    desk.model.gate.set()
+    asked = await desk.people.post(user=AMIRA, channel=SUPPORT, text="hello")
+    await desk.people.wait_until_settled()
+    await desk.idle()
+    async with desk.store.begin() as tx:
+        await tx.connection.exec_driver_sql("delete from inbox")
+    message = {"user": AMIRA, "ts": asked.ts, "text": f"<@{BOT}> How do I import?"}
+    deletion = {
+        "type": "message",
+        "subtype": "message_deleted",
+        "channel": SUPPORT,
+        "channel_type": "channel",
+        "deleted_ts": asked.ts,
+        "previous_message": {**message, "type": "message"},
+        "event_ts": f"{float(asked.ts) + 2:.6f}",
+    }
+    late = {"channel": SUPPORT, "channel_type": "channel", "event_ts": asked.ts, **message}
+    assert await dispatch(deletion) == 200
+    await desk.idle()
+    for kind in ("message", "app_mention"):
+        assert await dispatch({**late, "type": kind}) == 200
+    assert await dispatch({**deletion, "event_ts": f"{float(asked.ts) + 3:.6f}"}) == 200
+    await desk.idle()
+    assert await desk.find(asked) is None
+    assert await desk.said(asked) == []
+    assert desk.model.asked == []
+
+
 async def test_an_edit_that_overtakes_its_question_is_the_question(
     desk: Desk, dispatch: Dispatch
 ) -> None:
