@@ -46,6 +46,7 @@ COMMANDS = {
     "up": Registered(module="up", attribute="up", panel=_LOOP),
     "doctor": Registered(module="doctor", attribute="doctor", panel=_LOOP),
     "cycle": Registered(module="cycle", attribute="app", panel=_LOOP),
+    "adapter": Registered(module="adapter", attribute="app", panel=_LOOP),
     "review": Registered(module="review", attribute="app", panel=_LOOP),
     "privacy": Registered(module="privacy", attribute="app", panel=_LOOP),
     "bot": Registered(module="bot", attribute="bot", panel=_PROCESSES),

@@ -104,6 +104,8 @@ class ModelSettings(_Group):
     precision: Literal["fp32", "half"] = "fp32"
     """How the model server computes. `half` for GPU servers in float16 or bfloat16: proofs then
     ask which signature answers are nearest to, where fp32 demands equal tokens."""
+    shards: int = Field(default=1, ge=1, le=64)
+    """GPUs that one model server is spread over: ranks of adapters must be worth dividing."""
     recheck_s: float = Field(default=60.0, gt=0)
     """Real seconds between two checks that the server in use still answers with its adapters."""
 
@@ -179,8 +181,12 @@ class RetrainSettings(_Group):
     """Largest share of the clean rows that a source may give, as JSON (`{"human_reply": 0.3}`)."""
     gate_margins: dict[str, float] = Field(default_factory=dict)
     """Falls that gates tolerate, by metric, as JSON (`{"facts": 0.02}`); the others keep theirs."""
-    launcher: Literal["local"] = "local"
-    """Where training runs."""
+    launcher: Literal["local", "ray"] = "local"
+    """Where training runs: in a process of this machine, or on Ray (`understudy[ray]`)."""
+    ray_address: str = ""
+    """Of a Ray cluster, which must share the state folder; empty starts one on this machine."""
+    ray_workers: int = Field(default=1, ge=1)
+    """Processes, each with a GPU where there are GPUs, that share every batch of a run on Ray."""
     threads: int = Field(default=1, ge=1, le=64)
     """CPU threads of a training process."""
 
@@ -235,6 +241,8 @@ class ToneSettings(_Group):
 
     style_guide: Path | None = None
     """Folder of Vale-compatible rules; unset, the sample company's."""
+    scorer: Path | None = None
+    """What `understudy tone learn` wrote; mining judges answers by it beside the rules."""
 
 
 class ExperimentSettings(_Group):

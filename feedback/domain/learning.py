@@ -80,6 +80,7 @@ class Adapter:
 
     Attributes:
         signature: Greedy tokens and log-probabilities of fixed probes, base and adapter.
+        collected_at: When its files were given up; None while they are kept.
     """
 
     id: str
@@ -92,6 +93,7 @@ class Adapter:
     signature: Mapping[str, Any]
     state: AdapterState
     created_at: datetime
+    collected_at: datetime | None = None
 
 
 class DeploymentState(StrEnum):

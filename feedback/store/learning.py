@@ -200,20 +200,28 @@ class SqlAdapters:
         self._connection = connection
 
     async def add(self, adapter: Adapter) -> None:
-        """Stores an adapter once."""
+        """Stores an adapter once; one that was given up and is made again is kept again."""
         values = {**asdict(adapter), "path": str(adapter.path)}
-        await self._connection.execute(upsert(adapters).values(**values).on_conflict_do_nothing())
+        await self._connection.execute(
+            upsert(adapters)
+            .values(**values)
+            .on_conflict_do_update(
+                index_elements=["id"],
+                set_={"path": values["path"], "collected_at": None},
+                where=adapters.c.collected_at.is_not(None),
+            )
+        )
 
     async def get(self, adapter_id: str) -> Adapter | None:
         """Returns one adapter."""
         statement = select(adapters).where(adapters.c.id == adapter_id)
         row = (await self._connection.execute(statement)).mappings().first()
-        return _adapter(row) if row else None
+        return to_adapter(row) if row else None
 
     async def latest(self, limit: int = 20) -> list[Adapter]:
         """Returns the newest adapters first."""
         statement = select(adapters).order_by(adapters.c.created_at.desc()).limit(limit)
-        return [_adapter(row) for row in (await self._connection.execute(statement)).mappings()]
+        return [to_adapter(row) for row in (await self._connection.execute(statement)).mappings()]
 
     async def blocked_by(self, adapter: Adapter) -> str | None:
         """Returns the adapter that was taken back and forbids this one, None when none does.
@@ -286,10 +294,22 @@ class SqlAdapters:
         if current is not None:
             await self.mark(current.id, AdapterState.RETIRED)
         if adapter_id is not None:
-            await self.mark(adapter_id, AdapterState.CHAMPION)
+            await self._crown(adapter_id)
+
+    async def _crown(self, adapter_id: str) -> None:
+        """Marks the champion, unless its files were given up in the same moment."""
+        crowned = await self._connection.scalar(
+            update(adapters)
+            .where(adapters.c.id == adapter_id, adapters.c.collected_at.is_(None))
+            .values(state=AdapterState.CHAMPION)
+            .returning(adapters.c.id)
+        )
+        if crowned is None:
+            raise ConflictError(f"the files of {adapter_id} are gone; train it again")
 
 
-def _adapter(row: RowMapping) -> Adapter:
+def to_adapter(row: RowMapping) -> Adapter:
+    """Returns a stored adapter."""
     return to_domain(
         Adapter, {**row, "path": Path(row["path"]), "state": AdapterState(row["state"])}
     )

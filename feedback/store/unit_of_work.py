@@ -7,6 +7,7 @@ from functools import cached_property
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from feedback.store.channels import SqlChannels
+from feedback.store.collecting import SqlCollecting
 from feedback.store.conversations import SqlConversations
 from feedback.store.corrections import SqlCorrections
 from feedback.store.cycles import SqlAudit, SqlCycles, SqlSwitches
@@ -130,6 +131,11 @@ class Transaction:
     def promotion_requests(self) -> SqlPromotionRequests:
         """Promotions asked for by hand."""
         return SqlPromotionRequests(self.connection)
+
+    @cached_property
+    def collecting(self) -> SqlCollecting:
+        """Adapters that nobody can ask for any more."""
+        return SqlCollecting(self.connection)
 
     @cached_property
     def deployments(self) -> SqlDeployments:

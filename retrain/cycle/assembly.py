@@ -15,7 +15,7 @@ from feedback.serving.tgi import TgiTextGenerator
 from feedback.settings import PACKAGED_BASE, Settings
 from feedback.store.unit_of_work import Store
 from feedback.tone import StyleGuide
-from retrain.base_model import base_model_path, template_sha256
+from retrain.base_model import base_model_path
 from retrain.cycle.building import BuildingStep, DatasetSources
 from retrain.cycle.by_hand import Promotions
 from retrain.cycle.evaluating import EvaluatingStep, EvaluationSetup, GatingStep
@@ -35,10 +35,12 @@ from retrain.dataset.rows import ReplayRow
 from retrain.gates.policy import GatePolicy, tiny_base_policy
 from retrain.jobs.folder import JobFolder
 from retrain.publishing.prover import AdapterProver
+from retrain.publishing.registry import AdapterRegistry
 from retrain.publishing.vllm_probe import VllmProbe
 from retrain.publishing.watching import DeploymentWatch
 from retrain.scheduling.digest import WeeklyDigest
 from retrain.scheduling.schedule import CycleSchedule
+from retrain.training.process import ray_command, training_command
 from retrain.training.spec import QloraRecipe, production_recipe
 
 _REPLAY_SEED = 20_260_105
@@ -140,7 +142,7 @@ def assemble(
     setup = EvaluationSetup(
         base_id=settings.model.base,
         base_dir=base_dir,
-        template_sha256=template_sha256(base_dir),
+        registry=AdapterRegistry(settings.state_dir / "adapters"),
         style_dir=style_dir,
         benchmark=settings.retrain.benchmark,
         max_tokens=settings.model.max_tokens,
@@ -150,8 +152,10 @@ def assemble(
     )
     prover = AdapterProver(
         base_dir,
+        base_id=settings.model.base,
         token=settings.model.api_key.get_secret_value(),
         precision=settings.model.precision,
+        shards=settings.model.shards,
         connect=VllmProbe if settings.publish.platform == "vllm" else TgiTextGenerator,
     )
     watch = DeploymentWatch(
@@ -186,6 +190,7 @@ def assemble(
         CycleState.TRAINING: TrainingStep(
             store, clock, recipe_for(settings), base_id=settings.model.base, base_dir=base_dir,
             folder=runs, environment=environment, max_hours=settings.retrain.max_hours,
+            command=_launcher(settings),
         ),
         CycleState.EVALUATING: EvaluatingStep(store, clock, setup),
         CycleState.GATING: GatingStep(
@@ -215,6 +220,12 @@ def assemble(
         digest=digest,
         runs=runs,
     )
+
+
+def _launcher(settings: Settings) -> list[str]:
+    if settings.retrain.launcher == "ray":
+        return ray_command(settings.retrain.ray_workers, settings.retrain.ray_address)
+    return training_command()
 
 
 def _dataset_policy(settings: Settings) -> DatasetPolicy:

@@ -1,5 +1,6 @@
 """Steps EVALUATING and GATING: the same questions for champion and candidate, then a decision."""
 
+import asyncio
 import json
 import sys
 from collections.abc import Mapping
@@ -19,7 +20,8 @@ from retrain.gates.policy import GatePolicy
 from retrain.gates.report import GateReport
 from retrain.jobs.files import write_atomically
 from retrain.jobs.folder import JobFolder
-from retrain.publishing.identity import WEIGHTS, file_sha256
+from retrain.publishing.manifest import BaseIdentity
+from retrain.publishing.registry import AdapterRegistry, Provenance
 from retrain.report_card import (
     ReportCard,
     render_html,
@@ -35,14 +37,14 @@ class EvaluationSetup:
     """Where an evaluation finds what it needs.
 
     Attributes:
-        template_sha256: Of the chat template the base renders with.
+        registry: Where adapters are kept.
         benchmark: Further held-out questions; None when there are none.
         environment: Of the evaluation process.
     """
 
     base_id: str
     base_dir: Path
-    template_sha256: str
+    registry: AdapterRegistry
     style_dir: Path
     benchmark: Path | None
     max_tokens: int
@@ -126,7 +128,7 @@ class GatingStep:
         report = folder / "report.html"
         write_atomically(report, render_html(card))
         write_atomically(report.with_suffix(".md"), render_markdown(card))
-        adapter = await self._register(cycle, passed=gates.passed)
+        adapter = await self._register(cycle, gates)
         async with self._store.begin() as tx:
             await tx.training.add_evaluation(
                 cycle.context["run_id"],
@@ -171,20 +173,31 @@ class GatingStep:
             run=_facts(run.result) if run and run.result else {},
         )
 
-    async def _register(self, cycle: Cycle, *, passed: bool) -> Adapter:
-        folder = Path(cycle.context["adapter_dir"])
-        sha256 = file_sha256(folder / WEIGHTS)
-        adapter = Adapter(
-            id=f"adapter-{sha256[:12]}",
-            sha256=sha256,
-            path=folder,
-            base_model=self._setup.base_id,
-            template_sha256=self._setup.template_sha256,
+    async def _register(self, cycle: Cycle, gates: GateReport) -> Adapter:
+        setup, signature = self._setup, Path(cycle.context["evaluation_dir"]) / "signature.json"
+        now = self._clock.now()
+        known = Provenance(
+            base=await asyncio.to_thread(BaseIdentity.of, setup.base_dir, setup.base_id),
             dataset_id=cycle.context["dataset_id"],
             training_run_id=cycle.context["run_id"],
-            signature=_read(Path(cycle.context["evaluation_dir"]) / "signature.json"),
-            state=AdapterState.TRAINED if passed else AdapterState.STOPPED,
-            created_at=self._clock.now(),
+            gates=gates.to_row(),
+            signature=_read(signature),
+            created_at=now,
+        )
+        manifest, folder = await asyncio.to_thread(
+            setup.registry.put, Path(cycle.context["adapter_dir"]), known
+        )
+        adapter = Adapter(
+            id=manifest.id,
+            sha256=manifest.weights_sha256,
+            path=folder,
+            base_model=known.base.id,
+            template_sha256=known.base.template,
+            dataset_id=known.dataset_id,
+            training_run_id=known.training_run_id,
+            signature=known.signature,
+            state=AdapterState.TRAINED if gates.passed else AdapterState.STOPPED,
+            created_at=now,
         )
         async with self._store.begin() as tx:
             await tx.adapters.add(adapter)

@@ -21,6 +21,16 @@ from retrain.publishing.identity import WEIGHTS
 RANKS = (8, 16, 32, 64)
 """Other ranks are padded or leave the fast kernel; alpha/r is then right for one layer type."""
 
+SHARDED_RANK_STEP, SHARDED_RANK_PER_GPU = 16, 8
+"""On n GPUs a rank below 8n, or between multiples of 16, is padded in the same way."""
+
+FAMILIES = (
+    "llama", "mistral", "qwen2", "gemma2", "gemma3", "gemma3_text", "starcoder2", "phi3", "granite",
+)  # fmt: skip
+"""Model types that TGI serves with LoRA; qwen3, gemma, phi and gpt2 fail at the server's start."""
+
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 RESERVED_NAMES = ("tgi", "dummy", "")
 
@@ -35,9 +45,20 @@ _MUST_BE_EMPTY = {
     "fan_in_fan_out": "is not read",
     "trainable_token_indices": "is not applied",
     "target_parameters": "is not applied",
+    "megatron_config": "splits the weights in a way that is not read",
+    "alora_invocation_tokens": "is not read: the adapter would act on every token",
+    "use_qalora": "groups inputs in a way that is not read",
+    "use_bdlora": "stores blocks that are not read",
+    "arrow_config": "routes between adapters, which is not done",
+    "kasa_config": "is not applied",
+    "monteclora_config": "is not applied",
 }
 _BASE_CHANGING_INITS = ("pissa", "olora", "corda", "loftq", "lora_ga")
 _SKIPPED_WORDS = ("args", "arguments", "training")
+_PROMPT_FILES = re.compile(
+    r"(tokenizer.*|vocab.*|merges\.txt|special_tokens_map\.json|added_tokens\.json|"
+    r"chat_template\..*|generation_config\.json)"
+)
 _TENSOR = re.compile(
     r"base_model\.model\.model\.layers\.(?P<layer>\d+)\.(?:self_attn|mlp)\.(?P<module>\w+)"
     r"\.lora_(?P<part>[AB])\.weight"
@@ -46,11 +67,16 @@ _TENSOR = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class BaseShape:
-    """What lint needs of the base's config.json."""
+    """What lint needs of the base's config.json.
+
+    Attributes:
+        widths: (in, out) of every projection.
+        problems: Why servers take no LoRA on this base.
+    """
 
     layers: int
     widths: Mapping[str, tuple[int, int]]
-    """(in, out) of every projection."""
+    problems: Sequence[str] = ()
 
 
 def base_shape(folder: Path) -> BaseShape:
@@ -83,7 +109,23 @@ def base_shape(folder: Path) -> BaseShape:
             "up_proj": (hidden, inner),
             "down_proj": (inner, hidden),
         },
+        problems=_lint_base(c),
     )
+
+
+def _lint_base(config: Mapping[str, Any]) -> list[str]:
+    problems = []
+    if config.get("model_type") not in FAMILIES:
+        problems.append(
+            f"model_type {config.get('model_type')!r} of the base is not served with LoRA; use one "
+            f"of {', '.join(FAMILIES)}"
+        )
+    if config.get("quantization_config"):
+        problems.append(
+            "the base is quantised, where LoRA fails at the server's start; serve it in fp16 or "
+            "bf16"
+        )
+    return problems
 
 
 def lint_name(name: str, *, taken: Collection[str] = ()) -> list[str]:
@@ -99,8 +141,22 @@ def lint_name(name: str, *, taken: Collection[str] = ()) -> list[str]:
     return problems
 
 
+def lint_path(folder: Path) -> list[str]:
+    """Returns what is wrong with the place of an adapter: LORA_ADAPTERS names it as well."""
+    if any(mark in str(folder) for mark in ",=@"):
+        return [
+            f"the path {folder} holds a comma, = or @, at which LORA_ADAPTERS is split; move it"
+        ]
+    return []
+
+
 def lint_adapter(
-    folder: Path, *, name: str, base: Path | None = None, base_id: str | None = None
+    folder: Path,
+    *,
+    name: str,
+    base: Path | None = None,
+    base_id: str | None = None,
+    shards: int = 1,
 ) -> list[str]:
     """Returns every problem of an adapter folder; an empty list means that it can be served.
 
@@ -109,28 +165,37 @@ def lint_adapter(
         name: The name it will be served under.
         base: The base snapshot's folder, to compare shapes and layers.
         base_id: What the adapter must name as its base.
+        shards: GPUs that one server is spread over.
     """
     problems = lint_name(name, taken=[base_id] if base_id else [])
+    problems += lint_path(folder)
     problems += _lint_files(folder)
     config = _read_config(folder, problems)
     if config is not None:
         problems += _lint_config(config, base_id)
+        problems += _lint_rank(config.get("r"), shards)
     shape = None if base is None else base_shape(base)
+    if shape is not None:
+        problems += shape.problems
     if (folder / WEIGHTS).is_file():
-        rank = None if config is None else config.get("r")
-        problems += _lint_tensors(folder / WEIGHTS, rank, shape)
+        problems += _lint_tensors(folder / WEIGHTS, config or {}, shape)
     return problems
 
 
 def require_servable(
-    folder: Path, *, name: str, base: Path | None = None, base_id: str | None = None
+    folder: Path,
+    *,
+    name: str,
+    base: Path | None = None,
+    base_id: str | None = None,
+    shards: int = 1,
 ) -> None:
     """Lints an adapter.
 
     Raises:
         ConfigurationError: With every problem.
     """
-    problems = lint_adapter(folder, name=name, base=base, base_id=base_id)
+    problems = lint_adapter(folder, name=name, base=base, base_id=base_id, shards=shards)
     if problems:
         raise ConfigurationError(*(f"adapter {name} in {folder}: {text}" for text in problems))
 
@@ -157,6 +222,12 @@ def _lint_files(folder: Path) -> list[str]:
         for word in _SKIPPED_WORDS
         if word in name and name.endswith(".safetensors")
     ]
+    problems += [
+        f"{name} is never read from an adapter: the base's tokenizer and template are served, so "
+        "train with those and leave it out"
+        for name in names
+        if _PROMPT_FILES.fullmatch(name)
+    ]
     return problems
 
 
@@ -177,8 +248,6 @@ def _lint_config(config: Mapping[str, Any], base_id: str | None) -> list[str]:
     problems = []
     if config.get("peft_type") != "LORA":
         problems.append(f"peft_type is {config.get('peft_type')!r}; only LORA is served")
-    if config.get("r") not in RANKS:
-        problems.append(f"rank r={config.get('r')} is served wrongly; use 8, 16, 32 or 64")
     alpha = config.get("lora_alpha")
     if not isinstance(alpha, int | float) or not alpha > 0:
         problems.append(f"lora_alpha={alpha!r} must be a positive number")
@@ -199,13 +268,27 @@ def _lint_config(config: Mapping[str, Any], base_id: str | None) -> list[str]:
         unknown = sorted(set(map(str, modules)) - set(PROJECTIONS))
         if unknown:
             problems.append(f"target_modules {', '.join(unknown)} are skipped in silence")
+    if config.get("revision") not in {None, "main"}:
+        problems.append(
+            f"revision={config['revision']!r} is checked by no server; train on the snapshot "
+            "that is served, whose hash the manifest holds"
+        )
     named = config.get("base_model_name_or_path")
     if base_id is not None and named != base_id:
         problems.append(f"it was trained on base {named!r}, the served base is {base_id!r}")
     return problems
 
 
-def _lint_tensors(path: Path, rank: object, shape: BaseShape | None) -> list[str]:
+def _lint_rank(rank: object, shards: int) -> list[str]:
+    if rank not in RANKS or not isinstance(rank, int):
+        return [f"rank r={rank} is served wrongly; use 8, 16, 32 or 64"]
+    if shards > 1 and (rank % SHARDED_RANK_STEP or rank < SHARDED_RANK_PER_GPU * shards):
+        least = SHARDED_RANK_PER_GPU * shards
+        return [f"rank r={rank} is padded on {shards} GPUs; use a multiple of 16 from {least} on"]
+    return []
+
+
+def _lint_tensors(path: Path, config: Mapping[str, Any], shape: BaseShape | None) -> list[str]:
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as exc:
@@ -218,15 +301,40 @@ def _lint_tensors(path: Path, rank: object, shape: BaseShape | None) -> list[str
         if match is None or match["module"] not in PROJECTIONS:
             problems.append(f"tensor {key} is skipped in silence")
             continue
-        if not bool(torch.isfinite(tensor).all()):
-            problems.append(f"tensor {key} holds values that are not finite")
         layers.setdefault(match["module"], set()).add(int(match["layer"]))
         trained |= match["part"] == "B" and bool(tensor.any())
-        wrong = _wrong_shape(tensor.shape, match["module"], match["part"], rank, shape)
-        if wrong:
-            problems.append(f"tensor {key} {wrong}")
+        found = _lint_tensor(tensor, match, config.get("r"), shape)
+        other = {"A": "B", "B": "A"}[match["part"]]
+        if key.replace(f".lora_{match['part']}.", f".lora_{other}.") not in tensors:
+            found.append(f"has no lora_{other} beside it, and is skipped")
+        problems += [f"tensor {key} {text}" for text in found]
     if tensors and not trained:
         problems.append("every lora_B is zero: the adapter is untrained and equals the base")
+    return problems + _lint_coverage(layers, config.get("target_modules"), shape)
+
+
+def _lint_tensor(
+    tensor: torch.Tensor, match: re.Match[str], rank: object, shape: BaseShape | None
+) -> list[str]:
+    if tensor.dtype not in DTYPES:
+        return [f"is {tensor.dtype}; save it as float32 or bfloat16"]
+    found = []
+    if not bool(torch.isfinite(tensor).all()):
+        found.append("holds values that are not finite")
+    wrong = _wrong_shape(tensor.shape, match["module"], match["part"], rank, shape)
+    return [*found, wrong] if wrong else found
+
+
+def _lint_coverage(
+    layers: Mapping[str, set[int]], listed: object, shape: BaseShape | None
+) -> list[str]:
+    """Says what is trained in some layers only, or named without being there."""
+    problems = []
+    if isinstance(listed, list) and set(listed) <= set(PROJECTIONS):
+        problems += [
+            f"target_modules and tensors differ in {module}"
+            for module in sorted(set(listed) ^ set(layers))
+        ]
     if shape is not None:
         problems += [
             f"{module} is trained in {len(found)} of {shape.layers} layers; TGI drops it in all"

@@ -2,17 +2,22 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from feedback.domain.learning import Adapter
-from feedback.errors import AdapterNotServedError, ConfigurationError, PermanentError
+from feedback.errors import (
+    AdapterNotServedError,
+    ConfigurationError,
+    PermanentError,
+    UnauthorizedError,
+)
 from feedback.ports import Message
 from feedback.serving.tgi import TgiTextGenerator
-from retrain.base_model import template_sha256
-from retrain.publishing.identity import WEIGHTS, file_sha256, snapshot_id
+from retrain.publishing.identity import WEIGHTS, file_sha256
 from retrain.publishing.lint import require_servable
+from retrain.publishing.manifest import MANIFEST, BaseIdentity, lint_manifest
 from retrain.publishing.proof import (
     PROBE_QUESTIONS,
     Precision,
@@ -76,8 +81,10 @@ class AdapterProver:
 
     Args:
         base: The base snapshot's folder.
+        base_id: What adapters must name as their base; None takes any name.
         token: The server's API key.
         precision: `half` for GPU servers that do not answer in fp32.
+        shards: GPUs that one server is spread over.
         isolation_requests: Interleaved requests of the isolation test.
         connect: Makes a client of a server; another one for servers without TGI's routes.
     """
@@ -86,17 +93,22 @@ class AdapterProver:
         self,
         base: Path,
         *,
+        base_id: str | None = None,
         token: str | None = None,
         precision: Precision = "fp32",
+        shards: int = 1,
         isolation_requests: int = 120,
         connect: Connect = TgiTextGenerator,
     ) -> None:
         self._base = base
+        self._base_id = base_id
+        self._shards = shards
         self._connect = connect
         self._token = token
         self._precision: Precision = precision
         self._isolation_requests = isolation_requests
         self._render: TrainedRenderer | None = None
+        self._identity: BaseIdentity | None = None
 
     async def prove(self, url: str, adapters: Sequence[Adapter]) -> Mapping[str, Any]:
         """Returns the evidence, as JSON; without adapters the base alone is checked.
@@ -127,7 +139,7 @@ class AdapterProver:
             }
             evidence: dict[str, Any] = {
                 "base_snapshot": snapshot,
-                "template_sha256": template_sha256(self._base),
+                "template_sha256": self._served_base().template,
                 "prompt_parity": parity,
                 "adapters": {
                     adapter.id: {**proofs[adapter.id].to_json(), "sha256": adapter.sha256}
@@ -156,6 +168,7 @@ class AdapterProver:
 
         Raises:
             RetryableError: The server cannot be asked now: that is no loss.
+            UnauthorizedError: Nor is this.
         """
         client = self._connect(url, adapters=[a.id for a in adapters], token=self._token)
         proofs: dict[str, Any] = {}
@@ -166,8 +179,12 @@ class AdapterProver:
             for adapter in adapters:
                 try:
                     proofs[adapter.id] = await self._again(client, adapter)
+                except UnauthorizedError:
+                    raise
                 except _DISPROVEN as exc:
                     lost[adapter.id] = str(exc)
+        except UnauthorizedError:
+            raise  # our key is wrong, which says nothing of the server
         except _DISPROVEN as exc:  # another prompt reaches every adapter
             lost = {adapter.id: str(exc) for adapter in adapters}
         finally:
@@ -191,19 +208,36 @@ class AdapterProver:
             self._render = TrainedRenderer(self._base)
         return self._render
 
+    def _served_base(self) -> BaseIdentity:
+        """The base that servers are started on; hashed once, for its weights may be large."""
+        if self._identity is None:
+            self._identity = BaseIdentity.of(self._base, self._base_id or "")
+        return self._identity
+
     def _check_files(self, adapter: Adapter) -> None:
-        require_servable(adapter.path, name=adapter.id, base=self._base)
+        require_servable(
+            adapter.path,
+            name=adapter.id,
+            base=self._base,
+            base_id=self._base_id or adapter.base_model,
+            shards=self._shards,
+        )
         found = file_sha256(adapter.path / WEIGHTS)
         if found != adapter.sha256:
             raise AdapterNotServedError(
                 f"{adapter.path / WEIGHTS} has sha256 {found}, adapter {adapter.id} was registered "
                 f"with {adapter.sha256}: the file changed after training"
             )
+        if (adapter.path / MANIFEST).exists():
+            trained = replace(self._served_base(), id=self._base_id or adapter.base_model)
+            problems = lint_manifest(adapter.path, trained)
+            if problems:
+                raise ConfigurationError(*(f"adapter {adapter.id}: {text}" for text in problems))
 
     async def _check_base(self, client: ServerProbe) -> str:
         """Compares snapshot ids; TGI's own model_sha is a hub commit, which the probes cover."""
         served = str((await client.info()).get("model_sha") or "")
-        own = await asyncio.to_thread(snapshot_id, self._base)
+        own = (await asyncio.to_thread(self._served_base)).snapshot
         if len(served) == _SHA256_DIGITS and served != own:
             raise ConfigurationError(
                 f"{client.endpoint} serves base snapshot {served[:12]}, training used {own[:12]} "

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from feedback.clock import Clock
 from feedback.domain.learning import Adapter, Deployment
 from feedback.domain.operating import Act, model_name
-from feedback.errors import RetryableError
+from feedback.errors import RetryableError, UnauthorizedError
 from feedback.operations import set_brake
 from feedback.store.unit_of_work import Store, Transaction
 from retrain.publishing.prover import Recheck
@@ -33,6 +33,7 @@ class Rechecker(Protocol):
 
         Raises:
             RetryableError: The server cannot be asked now.
+            UnauthorizedError: Not with this key.
         """
         ...
 
@@ -94,7 +95,7 @@ class DeploymentWatch:
         urls = [replica.url for replica in active.replicas] or [active.url]
         try:
             seen = merged([await self._prover.recheck(url, adapters) for url in urls])
-        except RetryableError as exc:
+        except (RetryableError, UnauthorizedError) as exc:
             _log.warning("deployment %s cannot be checked now: %s", active.id, exc)
             return
         async with self._store.begin() as tx:

@@ -83,6 +83,8 @@ adapters = Table(
     Column("signature", JSONB, nullable=False),
     Column("state", Text, nullable=False),
     moment("created_at"),
+    # When its files were given up; the row stays, because answers name it.
+    moment("collected_at", nullable=True),
 )
 
 evaluations = Table(
