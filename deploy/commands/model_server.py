@@ -35,6 +35,12 @@ def model_server(
     api_key: Annotated[
         str | None, typer.Option(envvar="MODEL_SERVER_API_KEY", help="Bearer to ask for.")
     ] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="name or name=value: answer wrongly, for tests.")
+    ] = None,
+    allow_faults: Annotated[
+        bool, typer.Option("--allow-faults", help="Without it --fault is refused.")
+    ] = False,
 ) -> None:
     """Serve a base model and its LoRA adapters with TGI's routes (development and tests)."""
     # torch and transformers take seconds to import: `understudy --help` must not wait for them.
@@ -59,5 +65,7 @@ def model_server(
         max_total_tokens=max_total_tokens,
         max_rows=max_batch_size,
         prefix_cache_mb=prefix_cache_mb,
+        faults=tuple(fault or ()),
+        allow_faults=allow_faults,
     )
     serve(options, MiniLmEmbedder if embedder else None)

@@ -35,7 +35,16 @@ PROBE_QUESTIONS = (
     "What is the capital of France?",
     "The sync stopped with an error. What now?",
     "Hello!",
+    (
+        "I moved our workspace to the new region on Monday. Since then the nightly export of "
+        "invoices has stopped after ninety seconds with a timeout, the audit log shows the job "
+        "twice, and two of my colleagues got a message that their tokens had expired although both "
+        "had renewed them. We already raised the limit in the settings and restarted the sync. "
+        "What should we check next?"
+    ),
 )
+"""One is as long as real questions are: a server that keeps prefixes must not share them between
+adapters, and only a prompt longer than its blocks shows whether it does."""
 
 PARITY_CONVERSATIONS: tuple[tuple[Message, ...], ...] = (
     (Message(role="user", content="How do I reset my password?"),),

@@ -10,10 +10,12 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from retrain.server import answers
 from retrain.server.chat_routes import ChatRoutes
 from retrain.server.embed_route import embed_route
+from retrain.server.faulty_wire import WIRE, FaultyWire
 from retrain.server.generate_routes import GenerateRoutes
 from retrain.server.http import Handler, answering
 from retrain.server.replies import unhealthy_refusal
@@ -56,6 +58,7 @@ class StateRoutes:
                 "sha": None,
                 "docker_label": None,
                 "note": NOTE,
+                "faults": service.faults.names(),
                 "embedder_id": None if service.embedder is None else service.embedder.id,
             }
         )
@@ -79,7 +82,7 @@ class StateRoutes:
         return JSONResponse([answers.span_json(span) for span in spans])
 
 
-def build_app(service: Service, *, api_key: str | None = None) -> Starlette:
+def build_app(service: Service, *, api_key: str | None = None) -> ASGIApp:
     """Returns the application; its lifespan starts and drains the model thread."""
     state, generate, chat = StateRoutes(service), GenerateRoutes(service), ChatRoutes(service)
     guarded: list[tuple[str, Handler]] = [
@@ -117,12 +120,14 @@ def build_app(service: Service, *, api_key: str | None = None) -> Starlette:
         finally:
             await service.close()
 
-    return Starlette(
+    app = Starlette(
         routes=routes,
         lifespan=lifespan,
         middleware=[Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"])],
         exception_handlers={HTTPException: _empty},
     )
+    planted = service.faults.planted
+    return FaultyWire(app, planted) if planted.keys() & set(WIRE) else app
 
 
 def _guard(handler: Handler, api_key: str | None) -> Handler:

@@ -1,6 +1,6 @@
 """`/v1/chat/completions`, `/v1/completions` and `/chat_tokenize`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -66,7 +66,7 @@ class ChatRoutes:
         )
         usage = body.stream_options is not None and body.stream_options.include_usage
 
-        async def events() -> AsyncIterator[bytes]:
+        async def events() -> AsyncGenerator[bytes]:
             try:
                 async with self._service.submit(
                     prompt, p, special=False, stream=True, until_left=until_left(request)
@@ -144,7 +144,7 @@ class ChatRoutes:
         service = self._service
         shared = answers.envelope("text_completion", service.identity.model_id, service.identity)
 
-        async def events() -> AsyncIterator[bytes]:
+        async def events() -> AsyncGenerator[bytes]:
             for index, prompt in enumerate(prompts):
                 try:
                     async with service.submit(

@@ -1,7 +1,7 @@
 """`/generate`, `/generate_stream` and `/`."""
 
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from starlette.requests import Request
@@ -85,7 +85,7 @@ class GenerateRoutes:
     def _stream(self, request: Request, body: GenerateBody) -> Response:
         p = body.parameters
 
-        async def events() -> AsyncIterator[bytes]:
+        async def events() -> AsyncGenerator[bytes]:
             try:
                 async with self._service.submit(
                     body.inputs, p, special=True, stream=True, until_left=until_left(request)

@@ -1,9 +1,11 @@
 """HTTP odds that all routes share: disconnects, error answers, event streams."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.types import Send
 
 from retrain.server.bodies import B, Limits, parse_body
 from retrain.server.jobs import FinishedEvent, TokenEvent
@@ -56,9 +58,20 @@ def answering(handler: Handler) -> Handler:
     return answer
 
 
-def event_stream(events: AsyncIterator[bytes], headers: Mapping[str, str]) -> Response:
+class _EventStream(StreamingResponse):
+    def __init__(self, events: AsyncGenerator[bytes], headers: Mapping[str, str]) -> None:
+        super().__init__(events, media_type="text/event-stream", headers=dict(headers))
+        self._events = events
+
+    async def stream_response(self, send: Send) -> None:
+        """Closes the generator however the stream ends: its row and its permit go at once."""
+        async with aclosing(self._events):
+            await super().stream_response(send)
+
+
+def event_stream(events: AsyncGenerator[bytes], headers: Mapping[str, str]) -> Response:
     """Returns a stream of server-sent events."""
-    return StreamingResponse(events, media_type="text/event-stream", headers=dict(headers))
+    return _EventStream(events, headers)
 
 
 async def token_pairs(

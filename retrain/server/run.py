@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -19,9 +19,9 @@ from retrain.server.app import build_app
 from retrain.server.bodies import Limits
 from retrain.server.decoder import MIN_ROWS, Decoder, KeyValueCache
 from retrain.server.engine import Engine
+from retrain.server.faults import parse_faults
 from retrain.server.jobs import Delivery
 from retrain.server.lora import LoraBank, load_adapter
-from retrain.server.prefixes import PrefixCache
 from retrain.server.service import Identity, Service
 from retrain.server.snapshot import load_snapshot
 from retrain.server.tokenizer import ServedTokenizer
@@ -41,6 +41,8 @@ class ServerOptions:
         max_rows: Rows of one step; further requests wait in the queue.
         prefix_cache_mb: Memory for what prompts begin with; 0 runs every prompt whole.
         drain_s: Seconds that running requests get after SIGTERM.
+        faults: What to do wrongly on purpose, as `--fault` takes it.
+        allow_faults: The second switch without which faults are refused.
     """
 
     model: Path
@@ -55,6 +57,8 @@ class ServerOptions:
     max_rows: int = 32
     prefix_cache_mb: int = 64
     drain_s: int = 90
+    faults: Sequence[str] = ()
+    allow_faults: bool = False
 
 
 def parse_adapters(text: str) -> dict[str, Path]:
@@ -86,6 +90,9 @@ def build_service(options: ServerOptions, embedder: Embedder | None) -> Service:
         ConfigurationError: Model, tokenizer or an adapter cannot be served.
     """
     torch.set_num_threads(1)
+    faults = parse_faults(options.faults, allowed=options.allow_faults)
+    if options.faults:
+        LOGGER.warning("this server answers wrongly on purpose: %s", ", ".join(options.faults))
     if not options.model.is_dir():
         raise ConfigurationError(
             f"model folder {options.model} does not exist; give --model a folder with config.json, "
@@ -98,11 +105,13 @@ def build_service(options: ServerOptions, embedder: Embedder | None) -> Service:
             "tokenizer_config.json (save_pretrained(save_jinja_files=False))",
             options.model,
         )
+    tokenizer.template = faults.template(tokenizer.template)
     snapshot = load_snapshot(options.model, max_positions=options.max_total_tokens or 4096)
     decoder = snapshot.decoder
     shape = decoder.dimensions.lora_shape()
-    bank = LoraBank(
-        [load_adapter(name, path, shape) for name, path in options.adapters.items()], shape
+    adapters = faults.adapters(options.adapters).items()
+    bank = faults.bank(
+        [faults.adapter(load_adapter(name, path, shape)) for name, path in adapters], shape
     )
     _warm_up(decoder, bank)
     total = decoder.dimensions.max_positions
@@ -115,7 +124,7 @@ def build_service(options: ServerOptions, embedder: Embedder | None) -> Service:
             bank,
             eos_ids=eos_ids,
             dispatch=dispatch,
-            prefixes=PrefixCache(options.prefix_cache_mb * 2**20),
+            prefixes=faults.prefixes(options.prefix_cache_mb * 2**20),
             max_rows=options.max_rows,
         )
 
@@ -135,6 +144,7 @@ def build_service(options: ServerOptions, embedder: Embedder | None) -> Service:
         make_engine=make_engine,
         embedder=embedder,
         strict_adapters=options.strict_adapters,
+        faults=faults,
     )
 
 

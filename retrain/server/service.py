@@ -16,6 +16,7 @@ from retrain.server.bodies import (
     decoding_of,
 )
 from retrain.server.engine import Engine
+from retrain.server.faults import NO_FAULTS, Faults
 from retrain.server.jobs import Delivery, Event, FinishedEvent, Job, TokenEvent
 from retrain.server.lora import LoraBank
 from retrain.server.metrics import Metrics
@@ -133,9 +134,10 @@ class Service:
         make_engine: Callable[[Callable[[Delivery], None]], Engine],
         embedder: Embedder | None = None,
         strict_adapters: bool = False,
+        faults: Faults = NO_FAULTS,
     ) -> None:
         self.tokenizer, self.bank, self.limits, self.identity = tokenizer, bank, limits, identity
-        self.embedder, self.strict_adapters = embedder, strict_adapters
+        self.embedder, self.strict_adapters, self.faults = embedder, strict_adapters, faults
         self.metrics = Metrics()
         self._running = 0
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -5,6 +5,7 @@ import pytest
 
 from feedback.domain.learning import Adapter, AdapterState
 from retrain.publishing.identity import WEIGHTS, file_sha256
+from retrain.publishing.proof import PROBE_QUESTIONS
 from retrain.publishing.signing import sign_adapter
 from tests.serving_fixtures import endless_base, server_url, tiny_adapters, tiny_base
 
@@ -23,7 +24,7 @@ def signed(tiny_base: Path, tiny_adapters: dict[str, Path]) -> list[Adapter]:
             template_sha256="",
             dataset_id="set",
             training_run_id="run",
-            signature=sign_adapter(tiny_base, path, ("Hello!", "Why?")).to_json(),
+            signature=sign_adapter(tiny_base, path, PROBE_QUESTIONS[-2:]).to_json(),
             state=AdapterState.TRAINED,
             created_at=datetime(2026, 1, 1, tzinfo=UTC),
         )
