@@ -18,6 +18,7 @@ from bot.reviewing import ReviewDesk
 from bot.routing import TurnRouter
 from bot.slack.api import SlackApi, make_client
 from bot.slack.budget import Budget
+from bot.slack.calls import Calls
 from bot.slack.conversation import make_conversation
 from bot.slack.directory import Directory
 from bot.slack.events import EventHandler, EventParts
@@ -68,7 +69,7 @@ class WorkspaceBuilder:
         slack = self.settings.slack
         client = make_client(token, slack.api_url, session=self.session)
         budget = Budget(share=slack.rate_share)
-        return SlackApi(client, budget, repeat_s=self.settings.bot.retry_s / 2)
+        return SlackApi(client, Calls(budget, repeat_s=self.settings.bot.retry_s / 2))
 
     def build(self, installation: Installation) -> Workspace:
         """Returns everything that acts in a workspace."""

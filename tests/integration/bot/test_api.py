@@ -8,8 +8,9 @@ import pytest
 from bot.drafts import Source
 from bot.sandbox.client import SandboxClient
 from bot.sandbox.server import RunningSandbox
-from bot.slack.api import RATE_LIMIT_TRIES, SlackApi, make_client
+from bot.slack.api import SlackApi, make_client
 from bot.slack.budget import Budget, limit_s
+from bot.slack.calls import RATE_LIMIT_TRIES, Calls
 from bot.slack.views.progress import searching, text_chunk
 from feedback.errors import OverloadedError, TimedOutError, UnavailableError
 from tests.integration.bot.conftest import AMIRA, SUPPORT
@@ -26,12 +27,8 @@ class Slack:
 
     def api(self, *, share: float = 0.0, limit: float | None = None) -> SlackApi:
         client = make_client(self._sandbox.workspace.bot_token, self._sandbox.api_url)
-        return SlackApi(
-            client,
-            Budget(share=share),
-            repeat_s=0.01,
-            limit_s=limit_s if limit is None else lambda _: limit,
-        )
+        longest = limit_s if limit is None else lambda _: limit
+        return SlackApi(client, Calls(Budget(share=share), repeat_s=0.01, limit_s=longest))
 
     def calls(self, method: str) -> int:
         return self._sandbox.sandbox.faults.calls.get(method, 0)

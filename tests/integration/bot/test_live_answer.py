@@ -12,6 +12,7 @@ from bot.sandbox.gestures import SandboxMessage
 from bot.sandbox.server import RunningSandbox
 from bot.slack.api import SlackApi, make_client
 from bot.slack.budget import Budget
+from bot.slack.calls import Calls
 from bot.slack.streaming import Ending, Hooks, LiveAnswer, Pace, Place
 from tests.integration.bot.conftest import AMIRA
 from tests.waiting import until
@@ -71,7 +72,7 @@ async def stage(sandbox: RunningSandbox) -> AsyncIterator[Stage]:
         yield Stage(
             people=people,
             sandbox=sandbox,
-            api=SlackApi(client, Budget(share=0)),
+            api=SlackApi(client, Calls(Budget(share=0))),
             channel=channel,
             root=asked.ts,
         )

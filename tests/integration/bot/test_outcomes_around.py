@@ -10,6 +10,7 @@ from bot.sandbox.gestures import SandboxMessage
 from bot.sandbox.server import RunningSandbox
 from bot.slack.api import SlackApi, make_client
 from bot.slack.budget import TIER_PER_MINUTE, Budget
+from bot.slack.calls import Calls
 from bot.slack.errors import Outcome, SlackRefusedError, TokenRefusedError
 from bot.slack.installs.single import SingleInstallation
 from bot.slack.listeners import base
@@ -319,7 +320,7 @@ async def test_every_code_of_asking_who_the_bot_is(
 ) -> None:
     """`auth.test`: known at the second try, or the start ends with the reason."""
     client = make_client(sandbox.workspace.bot_token, sandbox.api_url)
-    api = SlackApi(client, Budget(share=0), repeat_s=0.01)
+    api = SlackApi(client, Calls(Budget(share=0), repeat_s=0.01))
     driver = Driver(place=workplace, patch=monkeypatch)
     refusals = {Outcome.INSTALLATION_LOST: TokenRefusedError}
     for code, outcome in driver.cases("auth.test"):
