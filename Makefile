@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 EMULATOR := local-slack-linux-x64@0.1.8
 EMULATOR_SHA512 := d810932b129a8e364d5824828fae89ab954349c503369199d65037dbcd48f11be90c4e3f50b0b00b6e9395c5baff8b0f6d24ecd364372a34e296d269dd9044be
 
-.PHONY: help setup demo up test check fmt lint types imports cov docs base-model browser emulator contract clean
+.PHONY: help setup demo up test check fmt lint types imports cov docs base-model browser emulator test-ray contract clean
 
 help: ## show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -70,7 +70,11 @@ base-model: setup ## train the packaged tiny base model again from its recipe (a
 contract: setup ## schemathesis with TGI's document against the model server (or ARGS="--url URL"; -n 500 for more)
 	$(BIN)/python -m tests.serving_contract $(ARGS)
 
-bench-%: setup ## run one benchmark: bot, serving, training, experiments, retrieval, mining, redaction
+test-ray: setup ## train with two CPU workers on Ray (installs ray, 70 MB; not part of `make test`)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[ray]'
+	$(BIN)/pytest -q tests/training/ray_workers.py
+
+bench-%: setup ## run one benchmark: bot, serving, training, defects, experiments, retrieval, mining, tone, redaction
 	$(BIN)/python -m tests.benchmarks.bench_$* $(ARGS)
 
 clean: ## remove caches and the local state folder, keep .venv

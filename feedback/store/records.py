@@ -6,7 +6,14 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from feedback.domain.interaction import Arm, InteractionRecord, Rating, Reason, Retrieved
+from feedback.domain.interaction import (
+    TONE_REASONS,
+    Arm,
+    InteractionRecord,
+    Rating,
+    Reason,
+    Retrieved,
+)
 
 # One opinion per person; a tie is no opinion. The newest version of an approved correction wins.
 _RATED = text(
@@ -46,6 +53,31 @@ _TRAINABLE = text(
     left join interactions i on i.id = c.interaction_id
     where c.state = 'approved' and c.consent = any(:consents)
     order by c.created_at, c.id
+    """
+)
+
+# An answer that somebody gave a tone reason is off brand; a text that a reviewer approved, and an
+# answer that was liked and never called off in tone, are on brand.
+_TONE_TAGS = text(
+    """
+    select i.answer as text, 0.0 as on_brand from interactions i
+    where i.answer is not null and exists (
+        select from votes v where v.interaction_id = i.id and v.reasons && :tone)
+    union all
+    select c.bot_answer, 0.0 from corrections c
+    where c.state <> 'withdrawn' and c.reasons && :tone and not exists (
+        select from votes v where v.interaction_id = c.interaction_id and v.reasons && :tone)
+    union all
+    select cv.text, 1.0 from corrections c
+    join correction_versions cv on cv.correction_id = c.id and cv.version = c.version
+    where c.state = 'approved'
+    union all
+    select i.answer, 1.0 from interactions i
+    where i.answer is not null
+      and exists (select from votes v where v.interaction_id = i.id and v.rating = 'up')
+      and not exists (select from votes v where v.interaction_id = i.id
+                      and (v.rating = 'down' or v.reasons && :tone))
+      and not exists (select from corrections c where c.interaction_id = i.id)
     """
 )
 
@@ -121,6 +153,13 @@ class SqlRecords:
             )
             for row in rows
         ]
+
+    async def tone_tags(self) -> list[tuple[str, float]]:
+        """Returns `(text, 1 or 0)`: what people called on brand, and what they did not."""
+        rows = await self._connection.execute(
+            _TONE_TAGS, {"tone": sorted(reason.value for reason in TONE_REASONS)}
+        )
+        return sorted({(row.text, float(row.on_brand)) for row in rows})
 
     async def label_progress(self) -> int:
         """Returns how many approved corrections there are, before cleaning."""

@@ -15,6 +15,7 @@ from feedback.serving.tgi import TgiTextGenerator
 from feedback.settings import PACKAGED_BASE, Settings
 from feedback.store.unit_of_work import Store
 from feedback.tone import StyleGuide
+from feedback.tone.scorer import ToneModel
 from retrain.base_model import base_model_path
 from retrain.cycle.building import BuildingStep, DatasetSources
 from retrain.cycle.by_hand import Promotions
@@ -25,7 +26,7 @@ from retrain.cycle.mining import MiningStep, PatternMiner
 from retrain.cycle.publishing import EXTERNAL, Publisher, PublishingStep
 from retrain.cycle.runner import CycleRunner, Step
 from retrain.cycle.staging import experiment_setup
-from retrain.cycle.training import TrainingStep
+from retrain.cycle.training import TrainingSetup, TrainingStep
 from retrain.cycle.trials import TrialMover, no_term
 from retrain.cycle.weighing import WeighingStep
 from retrain.dataset.cleaning import DatasetChecks
@@ -175,9 +176,8 @@ def assemble(
     )
     promotions = Promotions(clock=clock, operators_channel=settings.slack.operators_channel)
     mover = TrialMover(clock=clock, operators_channel=settings.slack.operators_channel, term=term)
-    miner = PatternMiner(
-        store, clock, embedder, lambda text: not guide.is_on_brand(text), MiningPolicy()
-    )
+    scorer = ToneModel.load(settings.tone.scorer) if settings.tone.scorer else None
+    miner = PatternMiner(store, clock, embedder, guide, MiningPolicy(), scorer)
     steps: dict[CycleState, Step] = {
         CycleState.MINING: MiningStep(miner),
         CycleState.WEIGHING: WeighingStep(
@@ -188,9 +188,17 @@ def assemble(
             settings.state_dir / "datasets",
         ),
         CycleState.TRAINING: TrainingStep(
-            store, clock, recipe_for(settings), base_id=settings.model.base, base_dir=base_dir,
-            folder=runs, environment=environment, max_hours=settings.retrain.max_hours,
-            command=_launcher(settings),
+            store,
+            clock,
+            recipe_for(settings),
+            TrainingSetup(
+                base_id=settings.model.base,
+                base_dir=base_dir,
+                folder=runs,
+                environment=environment,
+                command=_launcher(settings),
+                max_hours=settings.retrain.max_hours,
+            ),
         ),
         CycleState.EVALUATING: EvaluatingStep(store, clock, setup),
         CycleState.GATING: GatingStep(

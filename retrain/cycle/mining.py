@@ -8,13 +8,15 @@ from feedback.clock import Clock
 from feedback.domain.cycle import Cycle, StepResult
 from feedback.domain.interaction import InteractionRecord
 from feedback.domain.pattern import MiningResult
-from feedback.errors import ConfigurationError
+from feedback.errors import ConfigurationError, InvalidInputError
 from feedback.knowledge.search import KnowledgeSearch
 from feedback.mining.patterns import MiningPolicy, embed_records, mine
 from feedback.mining.signals import is_failure
 from feedback.ports import Embedder
 from feedback.store.knowledge import SqlKnowledgeRepository
 from feedback.store.unit_of_work import Store
+from feedback.tone import StyleGuide
+from feedback.tone.scorer import PreparedTone, ToneModel
 
 _log = logging.getLogger(__name__)
 
@@ -39,13 +41,25 @@ class PatternMiner:
         store: Store,
         clock: Clock,
         embedder: Embedder,
-        off_brand: Callable[[str], bool] | None,
+        guide: StyleGuide | None,
         policy: MiningPolicy,
+        scorer: ToneModel | None = None,
     ) -> None:
+        """Creates the miner.
+
+        Args:
+            store: The record.
+            clock: Runs are dated by it.
+            embedder: Of questions, corrections and, with a scorer, answers.
+            guide: Whose violations are tone failures.
+            policy: Constants.
+            scorer: Learnt from tags; judges beside the rules.
+        """
         self._store = store
         self._clock = clock
         self._embedder = embedder
-        self._off_brand = off_brand
+        self._guide = guide
+        self._scorer = scorer
         self._policy = policy
 
     async def run(self) -> Mined:
@@ -67,7 +81,7 @@ class PatternMiner:
                 previous=previous,
                 used_ids=used,
                 policy=self._policy,
-                off_brand=self._off_brand,
+                off_brand=await self._off_brand(records),
                 found_now=await self._found_now(records),
             )
         failures = sum(pattern.size for pattern in result.patterns) + len(result.unclustered)
@@ -81,6 +95,24 @@ class PatternMiner:
                 at=self._clock.now(),
             )
         return Mined(answers=len(records), failures=failures, result=result)
+
+    async def _off_brand(
+        self, records: Sequence[InteractionRecord]
+    ) -> Callable[[str], bool] | None:
+        """Returns what tells an answer that violates the house voice."""
+        guide = self._guide
+        if guide is None:
+            return None
+        if self._scorer is not None:
+            answers = [record.answer for record in records if record.answer]
+            try:
+                prepared = await PreparedTone.of(self._scorer, self._embedder, answers)
+            except InvalidInputError as exc:
+                _log.warning("answers are judged by the rules alone: %s", exc)
+            else:
+                guide = StyleGuide(guide.rules, scorer=prepared)
+        judge = guide
+        return lambda answer: bool(answer) and not judge.is_on_brand(answer)
 
     async def _found_now(self, records: Sequence[InteractionRecord]) -> dict[str, float]:
         """Looks questions that found nothing up again: the missing document may be there by now."""

@@ -14,20 +14,21 @@
   alone; precision is the share of pattern members that are planted.
 - `support_ari` and so on: the same for bitext's 27 intents among as many bank questions, which have
   patterns of their own.
+- `new_intents_separable`: how many of the ten a run without a history tells apart with all the
+  data; `nmi_last_night`: quality after ten nights of history.
+- `star_labels_found_share`: agents' drafts and replies (STAR) replayed in the order of time: action
+  labels with 50 corrections or more that are found as a pattern of purity .6.
 - `seconds_100k`, `peak_mb_100k`: 100,000 failures, a jittered resample of the same vectors.
 
 Every measured run is a process of its own, so that peak memory is its own.
 """
 
 import argparse
-import asyncio
-import hashlib
 import json
 import multiprocessing
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedback.domain.interaction import InteractionRecord, Rating
-from feedback.domain.pattern import MiningResult, PreviousPattern
+from feedback.domain.pattern import MiningResult, Pattern, PreviousPattern
 from feedback.mining.patterns import Meaning, mine
 from feedback.ports import Vectors
 from feedback.samples.company import load_company
 from tests.benchmarks.clustering_scores import accuracy, ari, nmi
+from tests.benchmarks.corpora import SHARED, embedded, read
 
-_DATA = Path("../shared/data/queries/banking77_train.jsonl")
-_SHARED = Path("../shared/data")
+_DATA = SHARED / "queries" / "banking77_train.jsonl"
 _NIGHTS, _LATE_INTENTS, _LATE_NIGHT = 10, 10, 5
 _KEYS = [
     "nmi",
@@ -61,11 +62,6 @@ Case = tuple[str, str, str | None]
 """Group, question, correction."""
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """Returns the rows of a JSONL file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def failure(name: str, question: str, correction: str | None = None) -> InteractionRecord:
     """Returns a down-voted interaction of its own person and thread."""
     return InteractionRecord(
@@ -78,19 +74,6 @@ def failure(name: str, question: str, correction: str | None = None) -> Interact
         correction=correction,
         rating=Rating.DOWN,
     )
-
-
-def embedded(texts: Sequence[str]) -> Vectors:
-    """Embeds texts with the packaged model; kept in the temporary folder for the next run."""
-    digest = hashlib.sha256("\x1f".join(texts).encode()).hexdigest()[:16]
-    store = Path(tempfile.gettempdir()) / "understudy-bench" / f"{digest}.npy"
-    if not store.exists():
-        from deploy.offline import offline_embedder  # noqa: PLC0415  (measured runs stay torch-free)
-
-        store.parent.mkdir(exist_ok=True)
-        np.save(store, asyncio.run(offline_embedder().embed(texts)))
-    vectors: Vectors = np.load(store)
-    return vectors
 
 
 def labels_of(result: MiningResult, ids: Sequence[str]) -> Labels:
@@ -158,21 +141,82 @@ def nights(rows: list[dict[str, Any]], vectors: Vectors) -> dict[str, Any]:
         if both:
             changed.append(sum(before[item] != now[item] for item in both) / len(both))
         if night <= _LATE_NIGHT + 1:
-            found |= late & {
-                Counter(intent_of[item] for item in p.member_ids).most_common(1)[0][0]
-                for p in result.patterns
-            }
+            found |= late & set(_majorities(result, intent_of))
         used |= {p.id for p in result.patterns}
-        previous = [
-            PreviousPattern(id=p.id, member_ids=p.member_ids, centroid=p.centroid)
-            for p in result.patterns
-        ]
+        previous = [_remembered(p) for p in result.patterns]
         before = now
+    # What a run without a history, on everything, could tell apart at most.
+    whole = mine([failure(r["id"], r["text"]) for r in rows], Meaning(questions=vectors))
     return {
         "id_stability": round(1 - float(np.mean(changed)), 4),
         "worst_night": round(1 - max(changed), 4),
         "new_intents_found": len(found),
+        "new_intents_separable": len(late & set(_majorities(whole, intent_of))),
+        "nmi_last_night": round(
+            nmi(
+                np.unique([row["intent"] for row in rows], return_inverse=True)[1],
+                labels_of(result, [row["id"] for row in rows]),
+            ),
+            4,
+        ),
     }
+
+
+def _majorities(result: MiningResult, label_of: Mapping[str, str]) -> dict[str, float]:
+    """Returns every label that is the majority of a pattern, with its share there at best."""
+    found: dict[str, float] = {}
+    for pattern in result.patterns:
+        label, count = Counter(label_of[item] for item in pattern.member_ids).most_common(1)[0]
+        found[label] = max(found.get(label, 0.0), count / pattern.size)
+    return found
+
+
+def replayed_support(shared: Path) -> dict[str, Any]:
+    """Replays agents' drafts and the replies they sent, in ten nights in the order of time.
+
+    The draft is the answer, the reply its correction. Of the action labels with 50 corrections or
+    more: how many are the majority of a pattern with a purity of .6.
+    """
+    rows = sorted(
+        read(shared / "support" / "star_draft_vs_final.jsonl"), key=lambda r: (r["ts"], r["id"])
+    )
+    rows = [row for row in rows if row["draft_answer"].strip() != row["final_answer"].strip()]
+    questions = embedded([row["question"] for row in rows])
+    corrections = embedded([row["final_answer"] for row in rows])
+    records = [
+        InteractionRecord(
+            id=row["id"],
+            thread_id=str(row["dialogue_id"]),
+            user_id=row["customer_id"],
+            ts=float(row["ts"]),
+            question=row["question"] or "-",
+            answer=row["draft_answer"],
+            correction=row["final_answer"],
+        )
+        for row in rows
+    ]
+    previous: list[PreviousPattern] = []
+    used: set[str] = set()
+    for upto in np.linspace(0, len(rows), _NIGHTS + 1).astype(int)[1:]:
+        meaning = Meaning(questions=questions[:upto], corrections=corrections[:upto])
+        result = mine(records[:upto], meaning, previous=previous, used_ids=used)
+        previous = [_remembered(pattern) for pattern in result.patterns]
+        used |= {pattern.id for pattern in result.patterns}
+    counts = Counter(row["action_label"] for row in rows)
+    frequent = {label for label, count in counts.items() if count >= 50}
+    pure = _majorities(result, {row["id"]: row["action_label"] for row in rows})
+    found = {label for label in frequent if pure.get(label, 0.0) >= 0.6}
+    return {
+        "star_corrections": len(rows),
+        "star_patterns": len(result.patterns),
+        "star_labels": len(frequent),
+        "star_labels_found": len(found),
+        "star_labels_found_share": round(len(found) / len(frequent), 4),
+    }
+
+
+def _remembered(pattern: Pattern) -> PreviousPattern:
+    return PreviousPattern(id=pattern.id, member_ids=pattern.member_ids, centroid=pattern.centroid)
 
 
 def planted(rows: list[dict[str, Any]], shared: Path) -> dict[str, Any]:
@@ -245,7 +289,7 @@ def main() -> None:
     """Runs the parts the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("data", nargs="?", type=Path, default=_DATA)
-    parser.add_argument("--shared", type=Path, default=_SHARED)
+    parser.add_argument("--shared", type=Path, default=SHARED)
     parser.add_argument("--quick", action="store_true", help="a fifth of the data, 10,000 at most")
     options = parser.parse_args()
     if not options.data.exists():
@@ -260,6 +304,7 @@ def main() -> None:
         report |= planted(rows, options.shared)
         if not options.quick:
             report |= support_intents(rows, options.shared)
+            report |= replayed_support(options.shared)
     count = 10_000 if options.quick else 100_000
     big = measured(large, vectors, count)
     report |= {"seconds_100k": big["seconds"], "peak_mb_100k": big["peak_mb"]}

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from deploy.commands import importing, redact, tone
 from feedback.errors import InvalidInputError
+from feedback.testing import HashingEmbedder
 
 RUNNER = CliRunner()
 APP = typer.Typer()
@@ -128,3 +129,36 @@ def test_import_writes_rows_and_prints_counts(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
     with pytest.raises(InvalidInputError, match="cannot write"):
         run("import", str(source), "--out", str(tmp_path / "no" / "out.jsonl"))
+
+
+def test_tone_learns_from_tags_and_judges_by_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.offline.offline_embedder", HashingEmbedder)
+    tags, scorer = tmp_path / "tags.jsonl", tmp_path / "scorer.json"
+    said = ["Thank you, it is in drawer {}.", "it is in drawer {}, read it"]
+    tags.write_text(
+        "\n".join(
+            json.dumps({"text": said[n % 2].format(n), "on_brand": n % 2 == 0}) for n in range(60)
+        )
+    )
+    (told,), _ = run("tone", "learn", "--input", str(tags), "--out", str(scorer))
+    assert (told["labels"], told["auc"]) == (60, 1.0)
+    (tmp_path / "rule.yml").write_text("extends: existence\ntokens: [nope]\nlevel: error\n")
+    style = ["--style", str(tmp_path / "rule.yml"), "--scorer", str(scorer)]
+    answers = [
+        {"id": "warm", "text": said[0].format(99)},
+        {"id": "cold", "text": said[1].format(99)},
+    ]
+    rows, _ = run("tone", "score", *style, stdin="\n".join(map(json.dumps, answers)))
+    assert {row["id"]: row["passed"] for row in rows} == {"warm": True, "cold": False}
+    assert rows[0]["learnt"] > told["threshold"] > rows[1]["learnt"]
+
+
+def test_a_file_that_is_no_scorer_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "scorer.json").write_text("{}")
+    with pytest.raises(InvalidInputError, match="no learnt tone scorer"):
+        run(
+            "tone", "score", "--scorer", str(tmp_path / "scorer.json"),
+            stdin='{"id": 1, "text": "a"}',
+        )  # fmt: skip

@@ -218,6 +218,28 @@ async def test_escalation_frees_the_claim_and_cannot_be_repeated(store: Store) -
             )  # fmt: skip
 
 
+async def test_tone_tags_are_what_people_said_of_the_tone(store: Store) -> None:
+    asked = await put_question(store)
+    await put_correction(store)
+    async with store.begin() as tx:
+        await tx.conversations.save(
+            replace(asked, answer="So.", state=InteractionState.POSTED, answered_at=NOW)
+        )
+        assert await tx.records.tone_tags() == []
+        cold = VoteEvent(
+            event_id="v1", interaction_id="i-1", user_id="U2", rating=Rating.DOWN,
+            source=VoteSource.BUTTON, event_ts=1.0, reasons=(Reason.TOO_COLD,),
+        )  # fmt: skip
+        await tx.votes.record(cold, at=NOW)
+        assert await tx.records.tone_tags() == [("So.", 0.0)]
+        proposed = await tx.corrections.get("c-1", team="T")
+        await tx.corrections.decide(
+            Decision.APPROVE, "c-1", team="T", row_version=proposed.row_version,
+            review=review("R1", Decision.APPROVE),
+        )  # fmt: skip
+        assert await tx.records.tone_tags() == [("Like this.", 1.0), ("So.", 0.0)]
+
+
 async def test_a_role_follows_the_directory_unless_it_was_set_by_hand(store: Store) -> None:
     def someone(role: Role) -> Person:
         return Person(team="T", user_id="U1", names=("Ann Lee",), role=role)
