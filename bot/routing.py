@@ -101,7 +101,7 @@ class TurnRouter:
         return choose(route, assignment, url=url, base_model=self._base_model)
 
     def _braked(self, route: Route) -> Route:
-        return replace(route, frozen=route.frozen or self._brake.pulled)
+        return replace(route, frozen=route.frozen or self._brake.pulled())
 
 
 def takes_part(thread: Thread, experiment: ActiveExperiment) -> bool:

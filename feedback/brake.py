@@ -34,7 +34,6 @@ class Brake:
         file = experiment.freeze_file or settings.state_dir / FLAG
         return cls(file=file, held=experiment.freeze)
 
-    @property
     def pulled(self) -> bool:
         """Whether anything outside the database says to stop."""
         return self.held or (self.file is not None and self.file.exists())

@@ -97,7 +97,7 @@ async def _run(settings: Settings) -> None:
 
 async def _copy_brake(settings: Settings, store: Store, brake: Brake, now: datetime) -> None:
     """Takes the brake outside the database into the record, where everybody sees it."""
-    if not brake.pulled:
+    if not brake.pulled():
         return
     act = Act(
         by="scheduler",

@@ -66,7 +66,7 @@ def unfreeze(
     brake.release()
     _brake(on=False, by=by, reason=reason)
     print("no longer frozen")
-    if brake.pulled:
+    if brake.pulled():
         print(f"but {brake.reason()}, which holds until whoever set it takes it away")
 
 

@@ -138,6 +138,7 @@ async def publish(running: Running, adapter: Adapter) -> Cycle:
 async def play(running: Running, cycle: Cycle, good: dict[Arm, float]) -> Cycle:
     """Lets days go by, with people who judge, until the scheduler has decided."""
     rng = random.Random(11)
+    await until(lambda: _on_stage(running, cycle), LIMIT_S)
     first = running.clock.now().replace(hour=9) + timedelta(days=1)
     for day in range(14):
         morning = first + timedelta(days=day)
@@ -150,6 +151,13 @@ async def play(running: Running, cycle: Cycle, good: dict[Arm, float]) -> Cycle:
         async with running.store.begin() as tx:
             await seed_day(tx, await trial_of(running, cycle), morning, good, rng)
     return cycle
+
+
+async def _on_stage(running: Running, cycle: Cycle) -> bool:
+    """Whether the challenger has answered in the shadow and may meet people."""
+    async with running.store.begin() as tx:
+        trial = await tx.experiments.of_cycle(cycle.id)
+    return trial is not None and bool(trial.stage)
 
 
 async def trial_of(running: Running, cycle: Cycle) -> Trial:
