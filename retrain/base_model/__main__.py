@@ -13,7 +13,7 @@ from retrain.base_model.recipe import BaseRecipe
 from retrain.base_model.snapshot import BASE_MODEL_ID
 from retrain.base_model.train import BaseResult, train_base
 from retrain.inference import BatchGenerator
-from retrain.training.publish import sha256_of
+from retrain.publishing.identity import file_sha256
 
 _FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json")
 
@@ -42,7 +42,7 @@ def write_manifest(
         "recipe_sha256": recipe.sha256(),
         "training": {key: round(value, 4) for key, value in asdict(result).items()},
         "probes": scores,
-        "files": {name: sha256_of(folder / name) for name in (*_FILES, "tokenizer_config.json")},
+        "files": {name: file_sha256(folder / name) for name in (*_FILES, "tokenizer_config.json")},
         "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
     }
     text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"

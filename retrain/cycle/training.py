@@ -1,7 +1,7 @@
 """Step TRAINING: one QLoRA run in a process of its own, watched, restarted and read back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ from feedback.domain.cycle import Cycle, StepResult
 from feedback.domain.learning import RunState, TrainingRun
 from feedback.errors import PermanentError
 from feedback.store.unit_of_work import Store
+from retrain.dataset.files import read_manifest
 from retrain.jobs.folder import JobFolder
-from retrain.training.process import training_command, training_environment
+from retrain.training.process import training_environment
 from retrain.training.spec import QloraRecipe, TrainingResult, TrainingSpec
 
 _CURVE_POINTS = 120
@@ -32,54 +33,50 @@ def progress_row(reports: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return {**reports[-1], "curve": [[step, loss] for step, loss in thinned]}
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingSetup:
+    """Where and how runs are made.
+
+    Attributes:
+        base_id: What the adapter names as its base.
+        base_dir: The base snapshot's folder.
+        folder: One folder a run is made in here.
+        environment: Of the training process, before our own additions.
+        command: Starts a run: `training_command()` or `ray_command()`.
+        max_hours: A run that is estimated to take longer is refused.
+    """
+
+    base_id: str
+    base_dir: Path
+    folder: Path
+    environment: Mapping[str, str]
+    command: Sequence[str]
+    max_hours: float = 24.0
+
+
 class TrainingStep:
     """Starts the run when nobody runs it, and waits; a killed run resumes from its checkpoint."""
 
     def __init__(
-        self,
-        store: Store,
-        clock: Clock,
-        recipe: QloraRecipe,
-        *,
-        base_id: str,
-        base_dir: Path,
-        folder: Path,
-        environment: Mapping[str, str],
-        max_hours: float = 24.0,
+        self, store: Store, clock: Clock, recipe: QloraRecipe, setup: TrainingSetup
     ) -> None:
-        """Creates the step.
-
-        Args:
-            store: The record.
-            clock: Time of the rows.
-            recipe: Hyperparameters.
-            base_id: What the adapter names as its base.
-            base_dir: The base snapshot's folder.
-            folder: One folder a run is made in here.
-            environment: Of the training process, before our own additions.
-            max_hours: A run that is estimated to take longer is refused.
-        """
         self._store = store
         self._clock = clock
         self._recipe = recipe
-        self._base_id = base_id
-        self._base_dir = base_dir
-        self._folder = folder
-        self._environment = environment
-        self._max_hours = max_hours
+        self._setup = setup
 
     async def __call__(self, cycle: Cycle) -> StepResult:
         """Looks after the run once."""
         run_id = f"run-{cycle.id}"
-        job = JobFolder(self._folder / run_id)
+        job = JobFolder(self._setup.folder / run_id)
         spec = TrainingSpec(
             dataset_dir=Path(cycle.context["dataset_path"]),
-            base_dir=self._base_dir,
-            base_id=self._base_id,
+            base_dir=self._setup.base_dir,
+            base_id=self._setup.base_id,
             out_dir=job.path / "adapter",
             work_dir=job.path / "work",
             recipe=self._recipe,
-            max_hours=self._max_hours,
+            max_hours=self._setup.max_hours,
         )
         await self._register(cycle, run_id, spec)
         try:
@@ -89,8 +86,11 @@ class TrainingStep:
             raise
         if row is None:
             if not job.running():
+                read_manifest(spec.dataset_dir)  # nobody smuggled a row in meanwhile
                 variables = training_environment(self._recipe.threads)
-                job.start(training_command(), spec.to_row(), {**self._environment, **variables})
+                job.start(
+                    self._setup.command, spec.to_row(), {**self._setup.environment, **variables}
+                )
             await self._report(run_id, progress_row(job.reports()))
             return StepResult(reason="training", wait=True)
         await self._report(run_id, progress_row(job.reports()))
@@ -110,7 +110,7 @@ class TrainingStep:
         run = TrainingRun(
             id=run_id,
             dataset_id=cycle.context["dataset_id"],
-            base_model=self._base_id,
+            base_model=self._setup.base_id,
             spec={**spec.to_row(), "recipe": asdict(self._recipe)},
             state=RunState.RUNNING,
             started_at=self._clock.now(),

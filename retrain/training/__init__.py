@@ -3,7 +3,7 @@
 Light to import: `retrain.training.qlora` brings torch, this module does not.
 """
 
-from retrain.training.process import training_command, training_environment
+from retrain.training.process import ray_command, training_command, training_environment
 from retrain.training.progress import (
     CallbackProgress,
     JsonlProgress,
@@ -23,6 +23,7 @@ __all__ = [
     "TrainingResult",
     "TrainingSpec",
     "production_recipe",
+    "ray_command",
     "training_command",
     "training_environment",
 ]

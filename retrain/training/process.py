@@ -19,6 +19,17 @@ def training_command() -> list[str]:
     return [sys.executable, "-m", "retrain.training"]
 
 
+def ray_command(workers: int, address: str = "") -> list[str]:
+    """Returns the command line of a run on Ray, to which `--spec PATH` is appended.
+
+    Args:
+        workers: Processes that share every batch.
+        address: Of a Ray cluster; empty starts one here.
+    """
+    command = [sys.executable, "-m", "retrain.training.on_ray", "--workers", str(workers)]
+    return [*command, "--address", address] if address else command
+
+
 def training_environment(threads: int) -> Mapping[str, str]:
     """Returns the variables a run needs on top of the caller's: no network, bounded threads."""
     return {

@@ -1,6 +1,5 @@
 """From a trained model to the two files that are published."""
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -8,14 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from feedback.errors import ConfigurationError
-
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
-
-
-def sha256_of(path: Path) -> str:
-    """Returns the hash of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+from retrain.publishing.identity import ADAPTER_FILES
 
 
 def require_space(folder: Path, wanted_bytes: int) -> None:
@@ -33,16 +25,13 @@ def require_space(folder: Path, wanted_bytes: int) -> None:
         )
 
 
-def write_adapter(model: Any, out_dir: Path, *, base_id: str) -> str:  # noqa: ANN401  (a PeftModel)
+def write_adapter(model: Any, out_dir: Path, *, base_id: str) -> None:  # noqa: ANN401  (a PeftModel)
     """Writes the two published files; the folder appears complete or not at all.
 
     Args:
         model: The trained PeftModel.
         out_dir: The adapter's folder, replaced when it exists.
         base_id: Written as the base, in place of the path it was loaded from.
-
-    Returns:
-        The sha256 of the weights file.
 
     Raises:
         ConfigurationError: When the folder cannot be written.
@@ -67,7 +56,6 @@ def write_adapter(model: Any, out_dir: Path, *, base_id: str) -> str:  # noqa: A
             f"cannot write the adapter to {out_dir}: {exc.strerror or exc}; free disk space or "
             "choose a writable folder"
         ) from exc
-    return sha256_of(out_dir / "adapter_model.safetensors")
 
 
 def _normalise_config(path: Path, base_id: str) -> None:

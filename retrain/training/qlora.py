@@ -23,11 +23,13 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from feedback.errors import ConfigurationError
+from retrain.publishing.identity import WEIGHTS, file_sha256
 from retrain.training.checkpoints import newest_complete, step_of
 from retrain.training.monitor import Monitor
 from retrain.training.preflight import Estimate, Shape, estimate, measure_speed
 from retrain.training.progress import NoProgress, ProgressSink
-from retrain.training.publish import require_space, sha256_of, write_adapter
+from retrain.training.publish import require_space, write_adapter
+from retrain.training.ranks import rank, wait_for_all, world_size
 from retrain.training.rows import TrainingText, read_rows, training_order
 from retrain.training.spec import QloraRecipe, TrainingResult, TrainingSpec
 
@@ -68,7 +70,10 @@ def train_adapter(spec: TrainingSpec, sink: ProgressSink | None = None) -> Train
     text = read_rows(spec.dataset_dir)
     require_space(spec.work_dir, _wanted_bytes(spec))
     expected = _preflight(spec, text)
-    checkpoint = _resume_point(spec)
+    if rank() == 0:
+        _prepare_work_dir(spec)
+    wait_for_all()
+    checkpoint = newest_complete(spec.work_dir)
     run = _build(spec, text)
     monitor = Monitor(
         sink=sink or NoProgress(),
@@ -82,11 +87,13 @@ def train_adapter(spec: TrainingSpec, sink: ProgressSink | None = None) -> Train
         run.trainer.add_callback(transformers.EarlyStoppingCallback(spec.recipe.patience))
     run.trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     monitor.require_finite(run.trainer.model)
-    sha256 = write_adapter(run.trainer.model, spec.out_dir, base_id=spec.base_id)
-    shutil.rmtree(spec.work_dir, ignore_errors=True)
+    if rank() == 0:
+        write_adapter(run.trainer.model, spec.out_dir, base_id=spec.base_id)
+        shutil.rmtree(spec.work_dir, ignore_errors=True)
+    wait_for_all()
     return TrainingResult(
         adapter_dir=spec.out_dir,
-        sha256=sha256,
+        sha256=file_sha256(spec.out_dir / WEIGHTS),
         steps=int(run.trainer.state.global_step),
         losses=tuple(monitor.losses),
         seconds=time.perf_counter() - started,
@@ -138,11 +145,11 @@ def _wanted_bytes(spec: TrainingSpec) -> int:
     return int(base * 0.2 * spec.recipe.rank / 16) * 4 + 20_000_000
 
 
-def _resume_point(spec: TrainingSpec) -> Path | None:
-    """Returns the checkpoint to continue; another run's leftovers are deleted."""
+def _prepare_work_dir(spec: TrainingSpec) -> None:
+    """Deletes another run's leftovers and checkpoints that are not whole."""
     identity = {
         "spec": spec.fingerprint(),
-        "dataset": sha256_of(spec.dataset_dir / "train.jsonl"),
+        "dataset": file_sha256(spec.dataset_dir / "train.jsonl"),
         "transformers": transformers.__version__,
     }
     marker = spec.work_dir / "run.json"
@@ -159,7 +166,7 @@ def _resume_point(spec: TrainingSpec) -> Path | None:
         raise ConfigurationError(
             f"cannot write to {spec.work_dir}: {exc.strerror}; choose a writable folder"
         ) from exc
-    return newest_complete(spec.work_dir)
+    newest_complete(spec.work_dir)
 
 
 def _build(spec: TrainingSpec, text: TrainingText) -> _Run:
@@ -251,7 +258,8 @@ def _arguments(spec: TrainingSpec, *, watch: bool) -> SFTConfig:
         num_train_epochs=1,  # the order already holds every epoch
         max_steps=recipe.max_steps or -1,
         train_sampling_strategy="sequential",
-        per_device_train_batch_size=recipe.batch_size,
+        # Workers take turns with the order's rows, so that together they see each batch as it is.
+        per_device_train_batch_size=recipe.batch_size // world_size(),
         gradient_accumulation_steps=recipe.accumulation,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type="cosine",
@@ -265,6 +273,8 @@ def _arguments(spec: TrainingSpec, *, watch: bool) -> SFTConfig:
         bf16=recipe.compute_dtype == "bfloat16",
         fp16=recipe.compute_dtype == "float16",
         use_cpu=not on_gpu,
+        ddp_backend=None if on_gpu or world_size() == 1 else "gloo",
+        ddp_find_unused_parameters=False,
         dataloader_pin_memory=on_gpu,
         logging_steps=5,
         logging_nan_inf_filter=False,
