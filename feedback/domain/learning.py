@@ -164,6 +164,12 @@ class Deployment:
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def in_use(self) -> tuple[ServedAdapter, ...]:
+        """The adapters that may get traffic: all, but those that a coming deployment lacks."""
+        retired = (self.proof or {}).get("retired", ())
+        return tuple(adapter for adapter in self.adapters if adapter.name not in retired)
+
     def is_proven(self, replica: Replica) -> bool:
         """Whether every adapter was shown to be served by this start of a server."""
         return replica.name in (self.proof or {}).get("replicas", {})

@@ -6,12 +6,12 @@ servers in use are left alone until then.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
 from feedback.clock import Clock
-from feedback.domain.cycle import Cycle, CycleOutcome, StepResult
+from feedback.domain.cycle import Cycle, CycleOutcome, CycleState, StepResult
 from feedback.domain.learning import (
     Adapter,
     AdapterState,
@@ -98,6 +98,8 @@ class Publisher:
             if not waiting and (active is None or moving):
                 await self._desire(tx, None)
             cycle = await tx.cycles.open_cycle()
+            if not moving and active is not None and not _is_publishing(cycle):
+                await self._give_up(tx, waiting, "no cycle waits for it any more")
         if active is not None and not moving:
             await self._prove_started_again(active)
             return True
@@ -201,14 +203,52 @@ class Publisher:
         champion, _ = await tx.adapters.champion()
         previous = await tx.adapters.previous_champion()
         new = await tx.adapters.get(adapter_id) if adapter_id else None
-        wanted = {item.id: item for item in (champion, new, previous) if item is not None}
+        trial = (await tx.routing.route()).experiment
+        tried = await tx.adapters.get(trial.challenger.id) if trial else None
+        wanted = {item.id: item for item in (champion, new, previous, tried) if item is not None}
+        await self._retire(tx, wanted)
         served = [
             ServedAdapter(name=item.id, path=str(item.path), sha256=item.sha256)
             for item in wanted.values()
         ]
+        coming = await tx.deployments.in_states(*_COMING)
+        same = [
+            row for row in coming if row.platform == self._platform and list(row.adapters) == served
+        ]
+        # A publish that was killed before it was known whose it is goes on; others would hold the
+        # place that the new servers need.
+        await self._give_up(tx, [row for row in coming if row not in same[-1:]], "a newer one came")
+        if same:
+            return same[-1].id
         return await tx.deployments.desire(
             self._base_model, served, self._clock.now(), platform=self._platform
         )
+
+    async def _retire(self, tx: Transaction, wanted: Collection[str]) -> None:
+        """Takes from the traffic what only the servers in use have.
+
+        Where servers are replaced one by one there are soon some in use that lack it. Nobody asks
+        for it: it is no champion and in no experiment.
+        """
+        active = await tx.deployments.active()
+        if active is None or active.proof is None:
+            return
+        served = active.proof.get("adapters", {})
+        kept = {name: proof for name, proof in served.items() if name in wanted}
+        retired = sorted({item.name for item in active.adapters} - set(wanted))
+        await tx.deployments.checked(
+            active.id, {**active.proof, "adapters": kept, "retired": retired}
+        )
+
+    async def _give_up(self, tx: Transaction, rows: Sequence[Deployment], why: str) -> None:
+        for row in rows:
+            await tx.deployments.update(
+                row.id,
+                self._clock.now(),
+                of=_COMING,
+                state=DeploymentState.FAILED,
+                error=f"given up before it was proven: {why}",
+            )
 
     async def _external(self, tx: Transaction, adapter_id: str | None) -> int:
         """Registers the server somebody else runs; it is proven like any other."""
@@ -231,6 +271,10 @@ class Publisher:
             replicas=[Replica(name=self._external_url, url=self._external_url)],
         )
         return deployment_id
+
+
+def _is_publishing(cycle: Cycle | None) -> bool:
+    return cycle is not None and cycle.state is CycleState.PUBLISHING
 
 
 def _with(

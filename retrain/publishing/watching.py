@@ -87,7 +87,7 @@ class DeploymentWatch:
         self._due = self._monotonic() + self._every_s
         async with self._store.begin() as tx:
             active = await tx.deployments.active()
-            names = [item.name for item in active.adapters] if active else []
+            names = [item.name for item in active.in_use] if active else []
             found = [await tx.adapters.get(name) for name in names]
         adapters = [adapter for adapter in found if adapter is not None]
         if active is None or active.url is None or not adapters:

@@ -17,7 +17,7 @@ import yaml
 from aiohttp import web
 
 from retrain.platforms.cluster import GATE, LABEL
-from tests.integration.platforms.pods import PodServer
+from tests.integration.platforms.pods import Changing, PodServer, nothing
 
 ROOT = Path(__file__).parents[3]
 NAMESPACE, NAME = "understudy", "understudy-tgi"
@@ -74,6 +74,7 @@ class ClusterDouble:
         stuck: The controller starts no pod, and says after a while that it cannot.
         refused: Status of every answer, while the Role is missing.
         patches: Content types of the patches that came.
+        changing: Called just before and just after a pod enters or leaves the Service.
     """
 
     deployment: dict[str, Any]
@@ -82,6 +83,7 @@ class ClusterDouble:
     stuck: bool = False
     refused: int | None = None
     patches: list[str] = field(default_factory=list)
+    changing: Changing = nothing
     port: int = 0
     names: Iterator[int] = field(default_factory=lambda: count(1))
 
@@ -127,10 +129,13 @@ class ClusterDouble:
                 await self.end(old[0])
 
     async def end(self, pod: Pod) -> None:
+        await self.changing()
         self.pods.remove(pod)
+        await self.changing()
         await pod.server.stop()
 
     async def close(self) -> None:
+        self.changing = nothing
         for pod in list(self.pods):
             await self.end(pod)
 
@@ -204,7 +209,9 @@ class ClusterDouble:
             return web.json_response({"reason": "NotFound"}, status=404)
         for condition in json.loads(await request.text())["status"]["conditions"]:
             if condition["type"] == GATE:
+                await self.changing()
                 found[0].open = condition["status"] == "True"
+                await self.changing()
         return self._answer(found[0].to_json())
 
     def _answer(self, body: dict[str, Any]) -> web.Response:

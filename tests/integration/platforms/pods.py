@@ -1,8 +1,15 @@
 """A model server of a test: it answers /health and says which adapters it really serves."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
+
+Changing = Callable[[], Awaitable[None]]
+"""Looks at something just before and just after a server changes."""
+
+
+async def nothing() -> None:
+    """Looks at nothing."""
 
 
 class PodServer:

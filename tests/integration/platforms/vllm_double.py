@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from tests.integration.platforms.pods import Changing, nothing
 from tests.served import served
 
 BASE = "house-model"
@@ -23,6 +24,7 @@ class VllmDouble:
         runtime: Whether it was started with VLLM_ALLOW_RUNTIME_LORA_UPDATING=1.
         swapped: Names that answer with other weights than those of their file.
         down: Refuses everything, as while it starts.
+        changing: Called just before and just after what is loaded changes.
     """
 
     def __init__(self, root: Path) -> None:
@@ -33,6 +35,7 @@ class VllmDouble:
         self.down = False
         self.swapped: set[str] = set()
         self.url = ""
+        self.changing: Changing = nothing
 
     def restart(self) -> None:
         """Forgets what was loaded at run time."""
@@ -94,15 +97,19 @@ class VllmDouble:
             )
         if not (self.root / path.removeprefix("/adapters/")).is_dir():
             return _error(404, "NotFoundError", f"Loading lora {name} failed: No adapter found")
+        await self.changing()
         self.adapters[name] = path
         self.loads.append(name)
+        await self.changing()
         return web.Response(text=f"Success: LoRA adapter '{name}' added successfully.")
 
     async def _unload(self, request: web.Request) -> web.Response:
         name = (await request.json())["lora_name"]
         if name not in self.adapters:
             return _error(404, "NotFoundError", f"The lora adapter '{name}' cannot be found.")
+        await self.changing()
         del self.adapters[name]
+        await self.changing()
         return web.Response(text=f"Success: LoRA adapter '{name}' removed successfully.")
 
     async def _complete(self, request: web.Request) -> web.Response:
