@@ -10,7 +10,7 @@ from deploy.wiring import make_clock, open_store, style_dir
 from feedback.brake import Brake
 from feedback.domain.operating import Act
 from feedback.operations import set_brake
-from feedback.serving.deployed import DeployedEmbedder
+from feedback.serving.deployed import DeployedEmbedder, DeployedModel
 from feedback.settings import Settings, child_environment, load_settings
 from feedback.store.cycles import NEXT_CYCLE_AT, SCHEDULER_LOOKED_AT
 from feedback.store.leadership import Leadership
@@ -49,6 +49,7 @@ async def _run(settings: Settings) -> None:
             style_dir=style_dir(settings),
             environment=child_environment(settings),
             term=lambda: leadership.term,
+            namer=_namer(settings, store),
         )
         brake = Brake.of(settings)
 
@@ -114,6 +115,19 @@ async def _open_state(store: Store) -> tuple[str, str] | None:
     async with store.begin() as tx:
         cycle = await tx.cycles.open_cycle()
     return (cycle.id, cycle.state) if cycle else None
+
+
+def _namer(settings: Settings, store: Store) -> DeployedModel | None:
+    """Returns the served base model, when it is set to name patterns."""
+    if settings.mining.labels != "model":
+        return None
+
+    async def locate() -> tuple[str, str] | None:
+        async with store.begin() as tx:
+            active = await tx.deployments.active()
+        return (active.url, active.base_name) if active is not None and active.url else None
+
+    return DeployedModel(locate, token=settings.model.api_key.get_secret_value())
 
 
 async def _embed_url(settings: Settings, store: Store) -> str | None:

@@ -1,10 +1,11 @@
-"""An embedder that follows the active deployment: model servers move at every publish."""
+"""An embedder and a base model that follow the active deployment: it moves at every publish."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
 from feedback.errors import ConfigurationError, UnavailableError
-from feedback.ports import Vectors
+from feedback.ports import Generation, GenerationOptions, Message, Vectors
 from feedback.serving.embed import HttpEmbedder
+from feedback.serving.tgi import TgiTextGenerator
 
 
 class DeployedEmbedder:
@@ -72,3 +73,37 @@ class DeployedEmbedder:
             )
         self._id = found
         return embedder
+
+
+class DeployedModel:
+    """The base model of whatever server is current, for short questions of our own.
+
+    Args:
+        locate: Returns the current server's URL and what it calls its base; None while there is
+            none.
+        token: The server's API key.
+    """
+
+    def __init__(
+        self, locate: Callable[[], Awaitable[tuple[str, str] | None]], *, token: str | None = None
+    ) -> None:
+        self._locate = locate
+        self._token = token
+
+    async def chat(
+        self, messages: Sequence[Message], *, adapter: str | None, options: GenerationOptions
+    ) -> Generation:
+        """Returns the finished answer.
+
+        Raises:
+            UnavailableError: When nothing is deployed or it cannot be reached.
+        """
+        where = await self._locate()
+        if where is None:
+            raise UnavailableError("no model server is deployed yet")
+        url, base_name = where
+        generator = TgiTextGenerator(url, base_name=base_name, token=self._token)
+        try:
+            return await generator.chat(messages, adapter=adapter, options=options)
+        finally:
+            await generator.aclose()

@@ -151,6 +151,11 @@ class SqlPatterns:
             for row in rows
         ]
 
+    async def labels(self) -> dict[str, tuple[tuple[str, ...], str]]:
+        """Returns the keywords and the label stored under every id."""
+        rows = await self._rows(select(patterns.c.id, patterns.c.keywords, patterns.c.label))
+        return {row["id"]: (tuple(row["keywords"]), row["label"]) for row in rows}
+
     async def used_ids(self) -> list[str]:
         """Returns every pattern id ever given."""
         return list(await self._connection.scalars(select(patterns.c.id)))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from feedback.clock import Clock
 from feedback.domain.cycle import CycleState
+from feedback.mining.naming import Namer
 from feedback.mining.patterns import MiningPolicy
 from feedback.ports import Embedder
 from feedback.prompting import DEFAULT_POLICY
@@ -122,6 +123,7 @@ def assemble(
     style_dir: Path,
     environment: Mapping[str, str],
     term: Callable[[], int | None] = no_term,
+    namer: Namer | None = None,
 ) -> Retraining:
     """Builds the runner with every step.
 
@@ -133,6 +135,7 @@ def assemble(
         style_dir: The style guide's folder.
         environment: Of training and evaluation processes.
         term: The number of this process's leadership: an older leader's moves are refused.
+        namer: Names patterns; None leaves the keywords.
 
     Raises:
         ConfigurationError: When the base snapshot, style guide or schedule is unusable.
@@ -177,7 +180,7 @@ def assemble(
     promotions = Promotions(clock=clock, operators_channel=settings.slack.operators_channel)
     mover = TrialMover(clock=clock, operators_channel=settings.slack.operators_channel, term=term)
     scorer = ToneModel.load(settings.tone.scorer) if settings.tone.scorer else None
-    miner = PatternMiner(store, clock, embedder, guide, MiningPolicy(), scorer)
+    miner = PatternMiner(store, clock, embedder, guide, MiningPolicy(), scorer, namer)
     steps: dict[CycleState, Step] = {
         CycleState.MINING: MiningStep(miner),
         CycleState.WEIGHING: WeighingStep(

@@ -10,6 +10,7 @@ from feedback.domain.interaction import InteractionRecord
 from feedback.domain.pattern import MiningResult
 from feedback.errors import ConfigurationError, InvalidInputError
 from feedback.knowledge.search import KnowledgeSearch
+from feedback.mining.naming import Namer, name_patterns
 from feedback.mining.patterns import MiningPolicy, embed_records, mine
 from feedback.mining.signals import is_failure
 from feedback.ports import Embedder
@@ -44,6 +45,7 @@ class PatternMiner:
         guide: StyleGuide | None,
         policy: MiningPolicy,
         scorer: ToneModel | None = None,
+        namer: Namer | None = None,
     ) -> None:
         """Creates the miner.
 
@@ -54,12 +56,14 @@ class PatternMiner:
             guide: Whose violations are tone failures.
             policy: Constants.
             scorer: Learnt from tags; judges beside the rules.
+            namer: Names patterns; None leaves the keywords.
         """
         self._store = store
         self._clock = clock
         self._embedder = embedder
         self._guide = guide
         self._scorer = scorer
+        self._namer = namer
         self._policy = policy
 
     async def run(self) -> Mined:
@@ -72,6 +76,7 @@ class PatternMiner:
             records = await tx.records.rated()
             previous = await tx.patterns.previous(self._embedder.id)
             used = await tx.patterns.used_ids()
+            labels = await tx.patterns.labels()
         result = MiningResult(patterns=(), unclustered=())
         if records:
             meaning = await embed_records(records, self._embedder)
@@ -84,6 +89,8 @@ class PatternMiner:
                 off_brand=await self._off_brand(records),
                 found_now=await self._found_now(records),
             )
+            if self._namer is not None:
+                result = await name_patterns(result, records, self._namer, known=labels)
         failures = sum(pattern.size for pattern in result.patterns) + len(result.unclustered)
         async with self._store.begin() as tx:
             await tx.patterns.save(

@@ -51,7 +51,7 @@ class WeeklyDigest:
         async with self._store.begin() as tx:
             if self._channel:
                 await tx.outbox.add(
-                    key=f"digest:{now:%Y%m%d%H%M%S}:0",
+                    key=f"digest:{told}:0",  # whoever else leads owes the same one
                     kind=DIGEST,
                     payload={"channel": self._channel, "at": now.isoformat()},
                 )
