@@ -27,7 +27,7 @@ from feedback.errors import (
     PermanentError,
 )
 from feedback.ports import GenerationOptions, Message
-from feedback.prompting import PROMPT_VERSION, PromptPolicy, build_messages
+from feedback.prompting import PromptPolicy, build_messages
 from feedback.store.conversations import Thread
 from feedback.store.unit_of_work import Store, Transaction
 
@@ -227,7 +227,7 @@ class Answering:
             state=InteractionState.STOPPED,
             answer=draft.text.strip() or None,
             answer_ts=answer_ts,
-            prompt_version=PROMPT_VERSION,
+            prompt_version=self._settings.prompt.version,
             retrieved=_retrieved(draft.found) if draft.found else (),
             with_context=bool(draft.found and draft.found.passages),
             answered_at=self._clock.now(),
@@ -243,7 +243,7 @@ class Answering:
             pending,
             state=InteractionState.ANSWERED,
             answer=ABSTAIN_TEXT if abstained else text,
-            prompt_version=PROMPT_VERSION,
+            prompt_version=self._settings.prompt.version,
             retrieved=_retrieved(found),
             with_context=bool(found.passages),
             abstained=abstained,

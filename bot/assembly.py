@@ -190,6 +190,6 @@ class WorkspaceBuilder:
             AnswerSettings(
                 retrieve=self.settings.bot.retrieve,
                 options=GenerationOptions(max_tokens=model.max_tokens, timeout_s=model.timeout_s),
-                prompt=PromptPolicy(context_words=self.settings.bot.context_words),
+                prompt=PromptPolicy.of(self.settings.bot),
             ),
         )

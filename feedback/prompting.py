@@ -4,12 +4,14 @@ Serving and training call the same function with the same policy: a prompt that 
 two is the most common silent failure of a tuned model. Everything here is pure and deterministic.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from feedback.errors import InvalidInputError
 from feedback.ports import Message
+from feedback.settings import BotSettings
 
 PROMPT_VERSION = "1"
 """Changes whenever the same input would render differently; stored with every answer."""
@@ -37,6 +39,18 @@ class PromptPolicy:
     context_words: int = 40
     history_messages: int = 2
     history_words: int = 40
+
+    @classmethod
+    def of(cls, bot: BotSettings) -> "PromptPolicy":
+        """Returns the one policy of a deployment, for answering, training and evaluating."""
+        return cls(system=bot.instructions, context_words=bot.context_words)
+
+    @property
+    def version(self) -> str:
+        """Names what a prompt looks like; other instructions are another version."""
+        if not self.system:
+            return PROMPT_VERSION
+        return f"{PROMPT_VERSION}+{hashlib.sha256(self.system.encode()).hexdigest()[:8]}"
 
 
 DEFAULT_POLICY = PromptPolicy()

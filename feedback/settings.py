@@ -125,6 +125,9 @@ class BotSettings(_Group):
     """Chunks looked up for a question."""
     context_words: int = Field(default=40, ge=0, le=4000)
     """Words of retrieved text in the prompt; the packaged tiny model reads about 40."""
+    instructions: str = ""
+    """System message for a base that follows instructions: where an accepted instruction goes. The
+    packaged tiny model does not; without instructions no training waits for one."""
     stream_channels: bool = False
     """Stream in channels too: there only the asker sees live text, so DMs stream by default."""
 
@@ -174,6 +177,8 @@ class RetrainSettings(_Group):
     """A run that is estimated to take longer is refused before it starts."""
     benchmark: Path | None = None
     """JSONL of held-out questions (as holdout.jsonl) to measure beside the gates."""
+    external_sets: tuple[Path, ...] = ()
+    """JSON list of published question sets (GSM8K, XSTest, TruthfulQA as JSONL); each is a gate."""
     source_weights: dict[str, float] = Field(default_factory=dict)
     """How often an epoch shows rows of a source, as JSON (`{"imported": 0.5}`). Sources:
     `correction`, `approved`, `human_reply`, `imported`, `replay`; each counts once if absent."""

@@ -38,6 +38,7 @@ class WhyPolicy:
                 label_gate=settings.retrain.label_gate,
                 min_fine_tune_failures=settings.retrain.min_fine_tune_failures,
                 untried_share=settings.retrain.untried_share,
+                instructed=bool(settings.bot.instructions),
             ),
             consent=settings.privacy.training_consent,
         )
@@ -53,7 +54,7 @@ async def read_why(tx: Transaction, policy: WhyPolicy, now: datetime) -> WhyRepo
 async def _learning(tx: Transaction, policy: WhyPolicy, since: datetime) -> LearningFacts:
     labels = await tx.overview.labels(policy.consent)
     patterns = await tx.patterns.current()
-    mended = [pattern.id for pattern in mended_by_training(patterns)]
+    mended = [pattern.id for pattern in mended_by_training(patterns, policy.thresholds)]
     datasets = await tx.datasets.latest(1)
     cycles = await tx.cycles.latest(10)
     brake = await tx.overview.switch(FROZEN)

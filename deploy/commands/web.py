@@ -44,6 +44,7 @@ def _site(settings: Settings, store: Store) -> Site:
         label_gate=settings.retrain.label_gate,
         min_fine_tune_failures=settings.retrain.min_fine_tune_failures,
         untried_share=settings.retrain.untried_share,
+        instructed=bool(settings.bot.instructions),
         consent=settings.privacy.training_consent,
         schedule=settings.retrain.schedule,
         tick_s=settings.retrain.tick_s,

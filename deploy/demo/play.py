@@ -3,7 +3,6 @@
 import asyncio
 import random
 from contextlib import AsyncExitStack
-from dataclasses import replace
 
 from rich.console import Console
 
@@ -19,7 +18,7 @@ from deploy.stack.documents import sync_documents
 from deploy.stack.local import LocalStack, local_stack
 from feedback.clock import FileClock
 from feedback.errors import ConfigurationError, PermanentError
-from feedback.prompting import DEFAULT_POLICY
+from feedback.prompting import PromptPolicy
 from feedback.samples import load_company
 from feedback.serving.embed import HttpEmbedder
 from feedback.settings import Settings
@@ -96,7 +95,7 @@ async def _acts(
             company,
             per_intent=_BENCHMARK_PER_INTENT,
             retrieve=settings.bot.retrieve,
-            policy=replace(DEFAULT_POLICY, context_words=settings.bot.context_words),
+            policy=PromptPolicy.of(settings.bot),
         )
         write_benchmark(settings.state_dir / "benchmark.jsonl", questions)
         bar.say(f"{chunks} chunks embedded; {len(questions)} questions held out for the table")

@@ -6,7 +6,6 @@ from typing import Protocol
 
 from feedback.domain.pattern import Pattern, PatternKind, PatternStatus, Verdict
 
-_CHEAPER = (Verdict.DOCUMENT, Verdict.PROMPT)
 _UNDECIDED = (PatternStatus.OPEN, PatternStatus.REGRESSION)
 
 
@@ -26,6 +25,11 @@ class WeighingPolicy(Protocol):
     @property
     def untried_share(self) -> float:
         """Share of the failures that may wait for a cheaper fix, 0..1."""
+        ...
+
+    @property
+    def instructed(self) -> bool:
+        """Whether the base follows instructions, so that a prompt can be a fix."""
         ...
 
 
@@ -57,10 +61,10 @@ def weigh(patterns: Sequence[Pattern], labels: int, policy: WeighingPolicy) -> W
         labels: Approved corrections that may train.
         policy: The thresholds.
     """
-    failures = sum(pattern.size for pattern in mended_by_training(patterns))
+    failures = sum(pattern.size for pattern in mended_by_training(patterns, policy))
     labels_missing = max(0, policy.label_gate - labels)
     failures_missing = max(0, policy.min_fine_tune_failures - failures)
-    untried = sum(pattern.size for pattern in cheaper_fixes(patterns))
+    untried = sum(pattern.size for pattern in cheaper_fixes(patterns, policy))
     untried_limit = int(policy.untried_share * (untried + failures))
     reasons = []
     if labels_missing:
@@ -88,27 +92,33 @@ def weigh(patterns: Sequence[Pattern], labels: int, policy: WeighingPolicy) -> W
     )
 
 
-def mended_by_training(patterns: Sequence[Pattern]) -> list[Pattern]:
-    """Returns the patterns that speak for an adapter.
+def mended_by_training(patterns: Sequence[Pattern], policy: WeighingPolicy) -> list[Pattern]:
+    """Returns the patterns that speak for an adapter: fine-tune, and tone.
 
-    A tone pattern does, unless an instruction or people come first.
+    A tone pattern does not while people must settle it or an instruction could be tried first.
     """
-    return [pattern for pattern in patterns if _mended_by_training(pattern)]
-
-
-def _mended_by_training(pattern: Pattern) -> bool:
-    if pattern.status is PatternStatus.REJECTED:
-        return False
-    by_tone = pattern.kind is PatternKind.TONE and pattern.verdict is not Verdict.PEOPLE
-    return pattern.verdict is Verdict.FINE_TUNE or (
-        by_tone and not (pattern.verdict in _CHEAPER and pattern.status in _UNDECIDED)
-    )
-
-
-def cheaper_fixes(patterns: Sequence[Pattern]) -> list[Pattern]:
-    """Returns the patterns that a document or an instruction would mend, if somebody tried it."""
     return [
         pattern
         for pattern in patterns
-        if pattern.verdict in _CHEAPER and pattern.status in _UNDECIDED
+        if pattern.status is not PatternStatus.REJECTED
+        and (
+            pattern.verdict is Verdict.FINE_TUNE
+            or (
+                pattern.kind is PatternKind.TONE
+                and pattern.verdict is not Verdict.PEOPLE
+                and not _untried(pattern, policy)
+            )
+        )
     ]
+
+
+def cheaper_fixes(patterns: Sequence[Pattern], policy: WeighingPolicy) -> list[Pattern]:
+    """Returns the patterns that a document or an instruction would mend, if somebody tried it."""
+    return [pattern for pattern in patterns if _untried(pattern, policy)]
+
+
+def _untried(pattern: Pattern, policy: WeighingPolicy) -> bool:
+    possible = pattern.verdict is Verdict.DOCUMENT or (
+        pattern.verdict is Verdict.PROMPT and policy.instructed
+    )
+    return possible and pattern.status in _UNDECIDED

@@ -61,11 +61,12 @@ class WhyReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """What a training needs (the fields of `feedback.settings.RetrainSettings`)."""
+    """What a training needs; see `feedback.domain.weighing.WeighingPolicy`."""
 
     label_gate: int
     min_fine_tune_failures: int
     untried_share: float = 0.2
+    instructed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +183,8 @@ def _patterns(facts: LearningFacts, now: datetime) -> Gate:
 
 def _cheaper(facts: LearningFacts) -> Gate:
     weighing = weigh(facts.patterns, facts.labels, facts.thresholds)
-    untried = sorted(cheaper_fixes(facts.patterns), key=lambda pattern: -pattern.size)
+    untried = cheaper_fixes(facts.patterns, facts.thresholds)
+    untried.sort(key=lambda pattern: -pattern.size)
     if not untried:
         reason = "no pattern waits for a document or an instruction"
         return Gate(gate="cheaper fixes", state=GateState.OPEN, reason=reason)

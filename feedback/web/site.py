@@ -38,6 +38,7 @@ class Site:
     label_gate: int = 5000
     min_fine_tune_failures: int = 50
     untried_share: float = 0.2
+    instructed: bool = False
     consent: str = "reviewer_authored"
     schedule: str = "0 3 * * sun"
     tick_s: float = 5.0
@@ -50,6 +51,7 @@ class Site:
             label_gate=self.label_gate,
             min_fine_tune_failures=self.min_fine_tune_failures,
             untried_share=self.untried_share,
+            instructed=self.instructed,
         )
         return WhyPolicy(thresholds=thresholds, consent=self.consent)
 

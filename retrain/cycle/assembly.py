@@ -9,7 +9,7 @@ from feedback.domain.cycle import CycleState
 from feedback.mining.naming import Namer
 from feedback.mining.patterns import MiningPolicy
 from feedback.ports import Embedder
-from feedback.prompting import DEFAULT_POLICY
+from feedback.prompting import PromptPolicy
 from feedback.redaction import REDACTION_VERSION
 from feedback.samples import generic_dialogues
 from feedback.serving.tgi import TgiTextGenerator
@@ -17,6 +17,7 @@ from feedback.settings import PACKAGED_BASE, Settings
 from feedback.store.unit_of_work import Store
 from feedback.tone import StyleGuide
 from feedback.tone.scorer import ToneModel
+from feedback.why import WhyPolicy
 from retrain.base_model import base_model_path
 from retrain.cycle.building import BuildingStep, DatasetSources
 from retrain.cycle.by_hand import Promotions
@@ -149,6 +150,7 @@ def assemble(
         registry=AdapterRegistry(settings.state_dir / "adapters"),
         style_dir=style_dir,
         benchmark=settings.retrain.benchmark,
+        external=settings.retrain.external_sets,
         max_tokens=settings.model.max_tokens,
         threads=settings.retrain.threads,
         folder=runs,
@@ -184,7 +186,7 @@ def assemble(
     steps: dict[CycleState, Step] = {
         CycleState.MINING: MiningStep(miner),
         CycleState.WEIGHING: WeighingStep(
-            store, settings.retrain, settings.privacy.training_consent
+            store, WhyPolicy.of(settings).thresholds, settings.privacy.training_consent
         ),
         CycleState.BUILDING: BuildingStep(
             store, clock, embedder, _sources(settings, guide), _dataset_policy(settings),
@@ -259,7 +261,7 @@ def _sources(settings: Settings, guide: StyleGuide) -> DatasetSources:
                 violation.rule for violation in guide.check(text) if violation.level == "error"
             ],
         ),
-        prompt=replace(DEFAULT_POLICY, context_words=settings.bot.context_words),
+        prompt=PromptPolicy.of(settings.bot),
         consent=settings.privacy.training_consent,
         redaction_version=REDACTION_VERSION,
     )

@@ -1,14 +1,13 @@
 """Puts together how experiments are run, as settings say."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from feedback.clock import Clock
 from feedback.domain.rollout import Route
 from feedback.errors import UnavailableError
 from feedback.ports import Generation, GenerationOptions, Message
-from feedback.prompting import DEFAULT_POLICY
+from feedback.prompting import PromptPolicy
 from feedback.serving.tgi import TgiTextGenerator
 from feedback.settings import Settings
 from feedback.store.unit_of_work import Store
@@ -38,7 +37,7 @@ def experiment_setup(
     ExperimentPolicy.of(policy)  # refused now, not at the first experiment
     plan = ShadowPlan(
         last=wanted.shadow_questions,
-        prompt=replace(DEFAULT_POLICY, context_words=settings.bot.context_words),
+        prompt=PromptPolicy.of(settings.bot),
         votes=wanted.pair_votes,
     )
     return ExperimentSetup(

@@ -4,7 +4,14 @@ from hypothesis import strategies as st
 
 from feedback.errors import InvalidInputError
 from feedback.ports import Message
-from feedback.prompting import PromptPolicy, build_messages, render_context, split_sentences
+from feedback.prompting import (
+    PROMPT_VERSION,
+    PromptPolicy,
+    build_messages,
+    render_context,
+    split_sentences,
+)
+from feedback.settings import BotSettings
 
 PAGE = (
     "# Exports\n\nExports stay ready for 45 days. A small\nexport takes two minutes. "
@@ -85,3 +92,13 @@ def test_the_context_never_exceeds_its_budget(
 @given(question=st.text(min_size=1).filter(str.strip), passages=st.lists(st.text(), max_size=3))
 def test_the_same_input_gives_the_same_prompt(question: str, passages: list[str]) -> None:
     assert build_messages(question, passages) == build_messages(question, passages)
+
+
+def test_other_instructions_are_another_version() -> None:
+    plain = PromptPolicy.of(BotSettings())
+    assert (plain.system, plain.version) == ("", PROMPT_VERSION)
+    brief, kind = (
+        PromptPolicy.of(BotSettings(instructions=text)).version
+        for text in ("Be brief.", "Be kind.")
+    )
+    assert len({plain.version, brief, kind}) == 3

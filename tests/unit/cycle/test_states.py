@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from feedback.domain.cycle import Cycle, CycleOutcome, CycleState, StepResult, next_state
 from feedback.domain.pattern import Pattern, PatternKind, PatternStatus, Verdict
 from feedback.domain.weighing import weigh
+from feedback.domain.why import Thresholds
 from feedback.errors import ConfigurationError, ConflictError
-from feedback.settings import RetrainSettings
 from retrain.cycle.runner import describe
 from retrain.scheduling.schedule import CycleSchedule
 
@@ -85,8 +85,11 @@ def _pattern(
     )
 
 
+POLICY = Thresholds(label_gate=100, min_fine_tune_failures=30)
+
+
 def test_weighing_counts_only_what_training_mends() -> None:
-    policy = RetrainSettings(label_gate=100, min_fine_tune_failures=30)
+    policy = POLICY
     patterns = [
         _pattern(20),
         _pattern(15, verdict=Verdict.HOLD, kind=PatternKind.TONE),
@@ -100,7 +103,7 @@ def test_weighing_counts_only_what_training_mends() -> None:
 
 
 def test_weighing_says_everything_that_is_missing() -> None:
-    weighing = weigh([], 40, RetrainSettings(label_gate=100, min_fine_tune_failures=30))
+    weighing = weigh([], 40, POLICY)
     assert not weighing.train
     assert "60 are missing" in weighing.reasons[0]
     assert "30 are needed" in weighing.reasons[1]
@@ -109,7 +112,7 @@ def test_weighing_says_everything_that_is_missing() -> None:
 @pytest.mark.parametrize("verdict", [Verdict.DOCUMENT, Verdict.PROMPT])
 @pytest.mark.parametrize("status", list(PatternStatus))
 def test_cheaper_fixes_are_tried_or_refused_first(verdict: Verdict, status: PatternStatus) -> None:
-    policy = RetrainSettings(label_gate=100, min_fine_tune_failures=30, untried_share=0.2)
+    policy = replace(POLICY, instructed=True)
     undecided = status in {PatternStatus.OPEN, PatternStatus.REGRESSION}
     many = [_pattern(40), _pattern(11, verdict=verdict, status=status)]
     weighing = weigh(many, 100, policy)
@@ -117,6 +120,12 @@ def test_cheaper_fixes_are_tried_or_refused_first(verdict: Verdict, status: Patt
     assert weighing.untried == (11 if undecided else 0)
     few = [_pattern(40), _pattern(10, verdict=verdict, status=status)]
     assert weigh(few, 100, policy).train, "ten of fifty may wait"
+
+
+def test_an_instruction_is_no_fix_for_a_base_that_follows_none() -> None:
+    patterns = [_pattern(20), _pattern(15, verdict=Verdict.PROMPT, kind=PatternKind.TONE)]
+    assert weigh(patterns, 100, POLICY).train
+    assert weigh(patterns, 100, replace(POLICY, instructed=True)).fine_tune_failures == 20
 
 
 def test_a_week_without_training_says_where_the_reasons_stand() -> None:
