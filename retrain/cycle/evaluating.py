@@ -14,6 +14,7 @@ from feedback.domain.learning import Adapter, AdapterState
 from feedback.errors import NotFoundError
 from feedback.store.unit_of_work import Store
 from retrain.evals.evaluation import Evaluation
+from retrain.evals.external import PREFIX
 from retrain.evals.spec import EvaluationSpec
 from retrain.gates.decide import decide
 from retrain.gates.policy import GatePolicy
@@ -39,6 +40,7 @@ class EvaluationSetup:
     Attributes:
         registry: Where adapters are kept.
         benchmark: Further held-out questions; None when there are none.
+        external: Published question sets; each has a gate of its own.
         environment: Of the evaluation process.
     """
 
@@ -51,6 +53,7 @@ class EvaluationSetup:
     threads: int
     folder: Path
     environment: Mapping[str, str]
+    external: tuple[Path, ...] = ()
 
 
 class EvaluatingStep:
@@ -91,6 +94,7 @@ class EvaluatingStep:
             candidate_dir=Path(cycle.context["adapter_dir"]),
             style_dir=setup.style_dir,
             benchmark=setup.benchmark,
+            external=setup.external,
             max_tokens=setup.max_tokens,
             threads=setup.threads,
         )
@@ -123,7 +127,8 @@ class GatingStep:
         folder = Path(cycle.context["evaluation_dir"])
         champion = Evaluation.from_row(_read(folder / "champion.json"))
         candidate = Evaluation.from_row(_read(folder / "candidate.json"))
-        gates = decide(candidate, champion, self._policy)
+        external = [name for name in candidate.metrics if name.startswith(PREFIX)]
+        gates = decide(candidate, champion, self._policy.also_keeping(external))
         card = await self._card(cycle, champion, candidate, gates)
         report = folder / "report.html"
         write_atomically(report, render_html(card))

@@ -9,6 +9,7 @@ from retrain.dataset.files import read_holdout, read_manifest, read_train
 from retrain.dataset.privacy import leftover_check
 from retrain.dataset.rows import HeldOutRow
 from retrain.evals.evaluation import Evaluation
+from retrain.evals.external import external_task
 from retrain.evals.grounding import judge_by_words
 from retrain.evals.runner import evaluate, with_likelihoods
 from retrain.evals.spec import EvaluationSpec
@@ -53,6 +54,7 @@ def run_evaluation(spec: EvaluationSpec) -> Evaluated:
             probes=spec.probes,
         )
     )
+    tasks += [external_task(path) for path in spec.external]
 
     untouched = BatchGenerator(spec.base_dir, threads=spec.threads)
 

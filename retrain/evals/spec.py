@@ -15,6 +15,7 @@ class EvaluationSpec:
     Attributes:
         champion_dir: Adapter folder of the champion; None is the base.
         benchmark: JSONL in the form of `holdout.jsonl`; None when there is no benchmark.
+        external: Question sets of `retrain.evals.external`.
         probes: How many generic probes of each large kind.
     """
 
@@ -24,6 +25,7 @@ class EvaluationSpec:
     candidate_dir: Path
     style_dir: Path
     benchmark: Path | None = None
+    external: tuple[Path, ...] = ()
     max_tokens: int = 64
     probes: int = 200
     threads: int = 1
@@ -40,6 +42,7 @@ class EvaluationSpec:
         }
         return {
             **{name: None if path is None else str(path) for name, path in paths.items()},
+            "external": [str(path) for path in self.external],
             "max_tokens": self.max_tokens,
             "probes": self.probes,
             "threads": self.threads,
@@ -61,6 +64,7 @@ class EvaluationSpec:
                 candidate_dir=Path(row["candidate_dir"]),
                 style_dir=Path(row["style_dir"]),
                 benchmark=Path(benchmark) if benchmark else None,
+                external=tuple(map(Path, row.get("external", ()))),
                 max_tokens=int(row["max_tokens"]),
                 probes=int(row["probes"]),
                 threads=int(row["threads"]),

@@ -90,6 +90,11 @@ class GatePolicy:
         rules = (replace(r, margin=margins.get(r.metric, r.margin)) for r in self.rules)
         return replace(self, rules=tuple(rules))
 
+    def also_keeping(self, metrics: Sequence[str]) -> "GatePolicy":
+        """Returns these gates and one more for each metric, which must not fall."""
+        more = tuple(GateRule(metric=metric, demand=Demand.KEEP) for metric in metrics)
+        return replace(self, rules=(*self.rules, *more))
+
     def __post_init__(self) -> None:
         """Refuses impossible numbers.
 
