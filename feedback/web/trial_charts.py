@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from feedback.web.charts import Chart, base_spec, percent
 
 WAY_FLOOR, WAY_CEILING = -0.5, 1.2
-_HISTORY_COLOURS = ("var(--accent)", "var(--bad)", "var(--challenger)", "var(--champion)")
+_HISTORY_DASHES = ([1, 0], [1, 0], [2, 2], [6, 2])
+_HISTORY_COLOURS = ("var(--good)", "var(--bad)", "var(--soft)", "var(--gold)")
 FLOOR, CEILING = 1e-2, 1e4
 """E values beyond these are drawn at the edge: a chart over 300 decades shows nothing."""
 
@@ -136,6 +137,12 @@ def evidence_history(rows: Sequence[tuple[str, str, float]]) -> Chart:
                                 "columns": 2,
                                 "labelLimit": 220,
                             },
+                        },
+                        "strokeDash": {
+                            "field": "what",
+                            "type": "nominal",
+                            "legend": None,
+                            "scale": {"domain": names, "range": list(_HISTORY_DASHES)},
                         },
                         "tooltip": [
                             {"field": "what"},

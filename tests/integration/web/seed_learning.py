@@ -16,7 +16,7 @@ from feedback.domain.learning import (
     TrainingRun,
 )
 from feedback.domain.rollout import Assignment
-from feedback.domain.trial import Trial
+from feedback.domain.trial import Look, Part, Trial
 from feedback.store.unit_of_work import Transaction
 from tests.integration.web.figures import (
     CHALLENGER,
@@ -257,8 +257,20 @@ async def run_experiment(tx: Transaction) -> None:
     second = await tx.experiments.advance(
         first, Trial(**values, state="RAMP", stage="RAMP", share=0.25), began + timedelta(days=2)
     )
-    values = {k: v for k, v in vars(second).items() if k not in {"decision", "evidence"}}
-    await tx.experiments.advance(second, Trial(**values, decision="NONE", evidence=EVIDENCE), NOW)
+    trial = second
+    for step in range(40):
+        logs = {
+            "primary": 0.04 * step - 0.2 * (step % 3),
+            "harm": -0.05 * step,
+            "harm_fast": 0.1 * (step % 5) - 0.04 * step,
+            "futility": 0.3 - 0.08 * step,
+            "guardrails": {"tone": -0.1 * step, "slow": 0.2 * (step % 7)},
+        }
+        look = Look(
+            at=began + timedelta(hours=5 * step), part=Part.TEST, decision="NONE", logs=logs,
+            shas={},
+        )  # fmt: skip
+        trial = await tx.experiments.note(trial, look, EVIDENCE)
     await tx.routing.assign(
         Assignment(
             experiment_id=TRIAL,
