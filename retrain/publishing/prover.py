@@ -18,8 +18,8 @@ from feedback.serving.tgi import TgiTextGenerator
 from retrain.publishing.identity import WEIGHTS, file_sha256
 from retrain.publishing.lint import require_servable
 from retrain.publishing.manifest import MANIFEST, BaseIdentity, lint_manifest
+from retrain.publishing.probes import PROBE_QUESTIONS
 from retrain.publishing.proof import (
-    PROBE_QUESTIONS,
     Precision,
     ProbeClient,
     ProbeSignature,

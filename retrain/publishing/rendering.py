@@ -21,10 +21,14 @@ class TrainedRenderer:
             raise ConfigurationError(f"cannot load the tokenizer in {base}: {exc}") from exc
 
     def __call__(self, messages: Sequence[Message]) -> TokenizedChat:
-        """Returns the prompt text and its token ids."""
+        """Returns the prompt text and its token ids; a last assistant message is continued."""
         payload = [{"role": message.role, "content": message.content} for message in messages]
+        continued = messages[-1].role == "assistant"
         text: str = self._tokenizer.apply_chat_template(
-            payload, tokenize=False, add_generation_prompt=True
+            payload,
+            tokenize=False,
+            add_generation_prompt=not continued,
+            continue_final_message=continued,
         )
         ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return TokenizedChat(text=text, token_ids=tuple(ids))

@@ -14,9 +14,8 @@ from transformers.utils import logging as transformers_logging
 from feedback.errors import ConfigurationError
 from feedback.ports import Message
 from feedback.serving.tgi import ScoredGeneration
+from retrain.publishing.probes import PROBE_QUESTIONS, PROBE_TOKENS
 from retrain.publishing.proof import (
-    PROBE_QUESTIONS,
-    PROBE_TOKENS,
     ProbeSignature,
     signature,
 )

@@ -139,7 +139,8 @@ class DeploymentWatch:
         route = await tx.routing.route()
         if route.experiment is None:
             return False
-        arms = {route.experiment.challenger.id, route.champion.id if route.champion else ""}
+        named = (route.experiment.challenger, route.experiment.champion, route.champion)
+        arms = {adapter.id for adapter in named if adapter is not None}
         if not arms & set(lost):
             return False
         act = Act(
@@ -166,8 +167,8 @@ class DeploymentWatch:
             count = await tx.deployments.answers_since(
                 names, active.updated_at if since is None else datetime.fromisoformat(since)
             )
-            champion = route.champion.id if route.champion else None
-            answers = None if champion in lost else champion
+            stage = route.last_known_good if route.frozen else route.champion
+            answers = stage.id if stage is not None and stage.id in route.served else None
             sentences.append(
                 f":rotating_light: *Lost: {_listed(names)}.* The model server no longer answers "
                 f"with it, so {model_name(answers)} answers from now on. {count} answers since "

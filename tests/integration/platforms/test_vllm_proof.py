@@ -9,8 +9,8 @@ import pytest
 from feedback.errors import AdapterNotServedError, InvalidInputError, TemplateRejectedError
 from feedback.ports import Generation, GenerationOptions, Message
 from feedback.serving.tgi import ScoredGeneration, TgiTextGenerator, TokenizedChat
+from retrain.publishing.probes import PROBE_TOKENS
 from retrain.publishing.proof import (
-    PROBE_TOKENS,
     ProbeSignature,
     prove,
     prove_isolation,

@@ -5,7 +5,7 @@ import pytest
 
 from feedback.domain.learning import Adapter, AdapterState
 from retrain.publishing.identity import WEIGHTS, file_sha256
-from retrain.publishing.proof import PROBE_QUESTIONS
+from retrain.publishing.probes import PROBE_QUESTIONS
 from retrain.publishing.signing import sign_adapter
 from tests.serving_fixtures import endless_base, server_url, tiny_adapters, tiny_base
 

@@ -2,12 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from feedback.errors import AdapterNotServedError, ConfigurationError, TemplateRejectedError
+from feedback.errors import (
+    AdapterNotServedError,
+    ConfigurationError,
+    OverloadedError,
+    TemplateRejectedError,
+)
 from feedback.ports import Message
 from feedback.serving.tgi import ScoredGeneration, TokenizedChat
+from retrain.publishing import proof
 from retrain.publishing.proof import (
     ProbeSignature,
     prove,
@@ -83,9 +90,9 @@ async def test_a_signature_survives_json() -> None:
 
 async def test_the_right_adapter_is_proven_despite_rounding() -> None:
     signed = await sign(ScriptedServer({"a": 1}), "a")
-    proof = await prove(ScriptedServer({"a": 1}, noise=0.001), "a", signed)
-    assert proof.from_expected.tokens == 0
-    assert proof.from_base.tokens > 0
+    found = await prove(ScriptedServer({"a": 1}, noise=0.001), "a", signed)
+    assert found.from_expected.tokens == 0
+    assert found.from_base.tokens > 0
 
 
 @pytest.mark.parametrize(
@@ -122,6 +129,74 @@ async def test_a_leaking_server_fails_the_isolation_test() -> None:
         )
 
 
+async def test_in_half_precision_a_row_may_drift_but_not_to_another_adapter() -> None:
+    class Drifting(ScriptedServer):
+        """The last digits depend on who else is in the batch."""
+
+        async def generate_details(
+            self, prompt: str, *, adapter: str | None, max_tokens: int = 32, timeout_s: float = 60.0
+        ) -> ScoredGeneration:
+            answer = await super().generate_details(prompt, adapter=adapter)
+            busy = self.running > 0
+            tokens = (*answer.token_ids[:-1], answer.token_ids[-1] + busy)
+            return replace(answer, token_ids=tokens)
+
+    weights: dict[str, int] = {"a": 1, "b": 2}
+    mixed: tuple[str | None, ...] = (None, "a", "b")
+    await prove_isolation(Drifting(weights), mixed, PROMPTS, precision="half")
+    with pytest.raises(AdapterNotServedError):
+        await prove_isolation(Drifting(weights), mixed, PROMPTS)
+    leaking = Drifting(weights, leaks_when_busy=True)
+    with pytest.raises(AdapterNotServedError):
+        await prove_isolation(leaking, mixed, PROMPTS, precision="half")
+
+
+async def test_all_requests_of_the_isolation_test_are_in_flight_together() -> None:
+    class Counting(ScriptedServer):
+        most = 0
+
+        async def generate_details(
+            self, prompt: str, *, adapter: str | None, max_tokens: int = 32, timeout_s: float = 60.0
+        ) -> ScoredGeneration:
+            self.most = max(self.most, self.running + 1)
+            return await super().generate_details(prompt, adapter=adapter)
+
+    server = Counting({"a": 1, "b": 2})
+    await prove_isolation(server, [None, "a", "b"], PROMPTS)
+    assert server.most >= 120
+
+
+async def test_a_full_server_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof, "_OVERLOAD_WAITS_S", (0.0,) * 50)
+
+    class Small(ScriptedServer):
+        async def generate_details(
+            self, prompt: str, *, adapter: str | None, max_tokens: int = 32, timeout_s: float = 60.0
+        ) -> ScoredGeneration:
+            if self.running >= 8:
+                raise OverloadedError("full")
+            return await super().generate_details(prompt, adapter=adapter)
+
+    report = await prove_isolation(Small({"a": 1}), [None, "a"], PROMPTS)
+    assert report.mismatches == 0
+
+
+async def test_the_probes_of_a_check_are_those_that_tell() -> None:
+    class Partly(ScriptedServer):
+        """Base and adapter differ in long prompts only."""
+
+        async def generate_details(
+            self, prompt: str, *, adapter: str | None, max_tokens: int = 32, timeout_s: float = 60.0
+        ) -> ScoredGeneration:
+            asked = adapter if len(prompt) > 3 else None
+            return await super().generate_details(prompt, adapter=asked)
+
+    signed = await sign(Partly({"a": 1}), "a")
+    assert signed.telling(1).prompts == ("three",)
+    assert signed.telling(2).prompts == ("one", "three")
+    assert signed.telling(9) == signed
+
+
 async def test_another_rendering_is_caught() -> None:
     server = ScriptedServer({})
 
@@ -129,7 +204,7 @@ async def test_another_rendering_is_caught() -> None:
         text = "".join(message.content for message in messages)
         return TokenizedChat(text=text, token_ids=tuple(map(ord, text)))
 
-    assert await prove_prompt_parity(server, same) == 4
+    assert await prove_prompt_parity(server, same) == 5
 
     def newline(messages: Sequence[Message]) -> TokenizedChat:
         return TokenizedChat(text="\n" + same(messages).text, token_ids=())
