@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 EMULATOR := local-slack-linux-x64@0.1.8
 EMULATOR_SHA512 := d810932b129a8e364d5824828fae89ab954349c503369199d65037dbcd48f11be90c4e3f50b0b00b6e9395c5baff8b0f6d24ecd364372a34e296d269dd9044be
 
-.PHONY: help setup demo up test check fmt lint types imports cov docs base-model browser emulator test-ray contract clean
+.PHONY: help setup demo up test check fmt lint types imports cov docs base-model browser emulator test-ray contract tgi-smoke clean
 
 help: ## show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -74,8 +74,15 @@ test-ray: setup ## train with two CPU workers on Ray (installs ray, 70 MB; not p
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[ray]'
 	$(BIN)/pytest -q tests/training/ray_workers.py
 
-bench-%: setup ## run one benchmark: bot, serving, training, defects, experiments, retrieval, mining, tone, redaction
+serving-clients: setup ## huggingface_hub 0.36, 1.33, 2.4 and openai, each in its own environment, against the model server
+	$(BIN)/python -m tests.serving_clients $(ARGS)
+
+bench-%: setup ## run one benchmark: bot, serving, publish, training, defects, experiments, retrieval, mining, tone, redaction
 	$(BIN)/python -m tests.benchmarks.bench_$* $(ARGS)
+
+tgi-smoke: setup ## hold the serving contract against a live server: URL=http://host:8080 [ADAPTERS=a,b] [KEY=...]
+	@test -n "$(URL)" || { echo "say which server: make tgi-smoke URL=http://host:8080 ADAPTERS=first,second KEY=..."; exit 2; }
+	$(BIN)/pytest -q tests/contract/serving --server-url "$(URL)" --server-adapters "$(ADAPTERS)" --server-key "$(or $(KEY),-)" -k "not fake" $(ARGS)
 
 clean: ## remove caches and the local state folder, keep .venv
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov .coverage .understudy

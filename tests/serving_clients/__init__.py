@@ -1,0 +1,1 @@
+"""Clients of other hands, unchanged, against the model server."""
