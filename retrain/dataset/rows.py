@@ -11,6 +11,7 @@ from feedback.domain.interaction import InteractionRecord, Rating
 from feedback.domain.text import normalise
 from feedback.errors import InvalidInputError
 from feedback.ports import Message
+from feedback.prompting import question_in
 
 Render = Callable[[InteractionRecord], Sequence[Message]]
 """Turns a record into the messages the model would see: `build_messages` with its passages."""
@@ -237,8 +238,9 @@ class ReplayRow:
 
     @property
     def question(self) -> str:
-        """The last thing the user says."""
-        return next((m.content for m in reversed(self.messages) if m.role == "user"), "")
+        """The last thing the user asks, without the context shown with it."""
+        asked = (m.content for m in reversed(self.messages) if m.role == "user")
+        return question_in(next(asked, ""))
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "ReplayRow":

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from feedback.domain.interaction import InteractionRecord
 from feedback.errors import InvalidInputError
-from retrain.dataset import DatasetPolicy, Side, texts_to_embed
+from feedback.prompting import build_messages
+from retrain.dataset import DatasetPolicy, ReplayRow, Side, texts_to_embed
 from retrain.dataset.similarity import jaccard, shingles, similar_pairs
 from tests.unit.dataset.samples import (
     NO_REPLAY,
@@ -141,6 +142,18 @@ def test_replay_never_repeats_a_held_out_question() -> None:
     asked = {row.messages[-1].content for row in outcome.train}
     assert not asked & set(held)
     assert "leak" in reasons(outcome).values()
+
+
+def test_a_context_does_not_hide_a_held_out_question_in_replay() -> None:
+    rows = distinct_records(60)
+    held = built(rows).holdout[0].question
+    hidden = ReplayRow(
+        id="hidden",
+        messages=tuple(build_messages(held, ["The moon is far away and nobody lives there."])),
+        completion="Far away.",
+    )
+    outcome = built(rows, DatasetPolicy(replay_share=0.5), replay=[hidden, *replay_rows(80)])
+    assert "hidden" not in {row.id for row in outcome.train}
 
 
 def test_replay_is_the_wanted_share_and_a_shortage_is_told() -> None:
