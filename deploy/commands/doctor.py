@@ -16,6 +16,7 @@ from feedback.errors import ConfigurationError, UnderstudyError
 from feedback.settings import PACKAGED_BASE, Settings, load_settings
 from feedback.store.cycles import SCHEDULER_LOOKED_AT
 from feedback.tone import StyleGuide
+from feedback.tone.scorer import ToneModel
 
 _MIN_FREE_GB = 2.0
 
@@ -74,17 +75,20 @@ def _disk(settings: Settings) -> Finding:
 
 
 def _style_guide(settings: Settings) -> Finding:
-    folder = style_dir(settings)
+    folder, scorer = style_dir(settings), settings.tone.scorer
     try:
         StyleGuide.load(folder)
+        if scorer is not None:
+            ToneModel.load(scorer)
     except UnderstudyError as exc:
         return Finding(
             name="style guide",
             well=False,
             found=str(exc),
-            remedy="mend the rule, or set UNDERSTUDY_TONE__STYLE_GUIDE to another folder",
+            remedy="mend what it names, or set UNDERSTUDY_TONE__STYLE_GUIDE or __SCORER to another",
         )
-    return Finding(name="style guide", well=True, found=str(folder))
+    beside = f", with {scorer} beside it" if scorer else ""
+    return Finding(name="style guide", well=True, found=f"{folder}{beside}")
 
 
 def _base_model(settings: Settings) -> Finding:
