@@ -156,6 +156,8 @@ async def _learning(tx: Transaction, site: Site) -> list[Gauge]:
     cycle = await tx.cycles.open_cycle()
     running = await tx.experiments.current()
     assigned = await tx.experiments.counts(running.id) if running else {}
+    active = await tx.deployments.active()
+    lost = len({item.name for item in active.adapters} - active.proven) if active else 0
     looked = await tx.switches.get(SCHEDULER_LOOKED_AT)
     gauges = [
         cycle_gauge(cycle.state if cycle else None),
@@ -166,6 +168,7 @@ async def _learning(tx: Transaction, site: Site) -> list[Gauge]:
             samples=await tx.overview.cycles_by_outcome(),
         ),
         *experiment_gauges(running, assigned),
+        _gauge("adapters_lost", "Adapters that the server in use no longer answers with.", lost),
         _gauge("frozen", "1 while the brake is pulled.", (await tx.routing.route()).frozen),
     ]
     if looked is not None:
