@@ -37,7 +37,9 @@ QUESTION = "What is 2 + 3?"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running() -> AsyncIterator[Running]:
-    async with running_stack({"UNDERSTUDY_MODEL__MAX_TOKENS": "32"}) as opened:
+    async with running_stack(
+        {"UNDERSTUDY_MODEL__MAX_TOKENS": "32", "UNDERSTUDY_MODEL__RECHECK_S": "1"}
+    ) as opened:
         yield opened
 
 
@@ -97,8 +99,9 @@ async def test_kills_while_publishing_then_promotion_and_rollback(
     now_active = await active(running)
     assert now_active.id == green
     assert now_active.proof is not None
-    assert adapter.id in now_active.proof["adapters"]
+    assert adapter.id in now_active.proven
     await drained(running, blue)
+    await until(lambda: proven_again(running, now_active), LIMIT_S)
 
     cycle = await play(running, cycle, {Arm.CHAMPION: 0.4, Arm.CHALLENGER: 0.95})
     assert cycle.outcome is CycleOutcome.PROMOTED, cycle.reason
@@ -113,6 +116,12 @@ async def test_kills_while_publishing_then_promotion_and_rollback(
         assert await tx.audit.verify() > 0
         newest = (await tx.audit.entries(subject="champion"))[0]
     assert (newest.from_state, newest.to_state) == (adapter.id, "base")
+
+
+async def proven_again(running: Running, before: Deployment) -> bool:
+    """Whether the scheduler has looked at the server in use since, and found what it should."""
+    now = await active(running)
+    return now.id == before.id and now.proven == before.proven and "checked_at" in (now.proof or {})
 
 
 async def publish(running: Running, adapter: Adapter) -> Cycle:
