@@ -91,6 +91,7 @@ def _pattern(pattern: Pattern) -> dict[str, Any]:
         "example_ids": list(pattern.example_ids),
         "member_ids": list(pattern.member_ids),
         "score": round(pattern.score, 4),
+        "signals": dict(pattern.signals),
     }
 
 

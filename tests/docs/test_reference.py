@@ -9,7 +9,7 @@ import pytest
 from feedback.domain.cycle import CycleOutcome, CycleState
 from feedback.domain.interaction import InteractionRecord, Rating, Reason
 from feedback.domain.learning import AdapterState, DeploymentState
-from feedback.domain.pattern import PatternKind, Verdict
+from feedback.domain.pattern import PatternKind, Signal, Verdict
 from feedback.settings import load_settings
 from feedback.store.tables import metadata
 from retrain.dataset.cleaning import CLEANER_NAMES
@@ -75,7 +75,7 @@ def test_every_metric_is_documented() -> None:
         ("cycle-states.md", lambda: [*CycleState, *CycleOutcome, *DeploymentState, *AdapterState]),
         ("cycle-states.md", lambda: [state.value for state in State]),
         ("row-formats.md", lambda: [field.name for field in fields(InteractionRecord)]),
-        ("row-formats.md", lambda: [*Rating, *Reason, *PatternKind, *Verdict]),
+        ("row-formats.md", lambda: [*Rating, *Reason, *PatternKind, *Verdict, *Signal]),
         ("row-formats.md", lambda: list(events._PARSERS)),
         ("row-formats.md", lambda: list(CLEANER_NAMES)),
     ],
