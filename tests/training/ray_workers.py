@@ -11,6 +11,8 @@ import pytest
 from retrain.training import TrainingSpec, ray_command, training_environment
 from tests.training.test_qlora import RECORDED_LOSSES
 
+pytestmark = pytest.mark.timeout(1800)
+
 MakeSpec = Callable[..., TrainingSpec]
 
 
@@ -21,7 +23,7 @@ def run_on_ray(spec: TrainingSpec, workers: int) -> int:
         [*ray_command(workers), "--spec", str(path)],
         env={**os.environ, **training_environment(threads=1)},
         check=False,
-        timeout=280,
+        timeout=900,
     )
     return finished.returncode
 
