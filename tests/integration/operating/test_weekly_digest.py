@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from feedback.clock import FixedClock
 from feedback.digest import read_digest
+from feedback.domain.handoff import Handoff, HandoffReason
 from feedback.domain.interaction import Interaction, InteractionState
 from feedback.domain.knowledge import Document
 from feedback.domain.operating import Act
@@ -19,6 +20,8 @@ from feedback.store.conversations import Thread
 from feedback.store.knowledge import SqlKnowledgeRepository
 from feedback.store.unit_of_work import Store
 from feedback.testing import HashingEmbedder
+from feedback.tone import StyleGuide
+from feedback.tone.scorer import ToneModel, learn
 from retrain.cycle.mining import PatternMiner
 from retrain.scheduling.digest import WeeklyDigest
 from retrain.scheduling.schedule import CycleSchedule
@@ -44,11 +47,12 @@ OTHER = Document(doc_id="other", title="Tea", text="# Tea\n\nTea is served in th
 class Week:
     """A scheduler's Mondays around a record."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, scorer: ToneModel | None = None) -> None:
         self.store = store
         self.clock = FixedClock(START)
         self.embedder = HashingEmbedder()
-        miner = PatternMiner(store, self.clock, self.embedder, None, MiningPolicy())
+        guide = StyleGuide([])
+        miner = PatternMiner(store, self.clock, self.embedder, guide, MiningPolicy(), scorer)
         self.digest = WeeklyDigest(
             store, self.clock, CycleSchedule("0 8 * * mon"), miner, channel="C0OPERATE5"
         )
@@ -72,6 +76,20 @@ class Week:
                         state=InteractionState.POSTED, answer="I do not know that.",
                     )
                 )  # fmt: skip
+
+    async def hand_off(self, name: str) -> None:
+        """Calls a colleague about one answer."""
+        async with self.store.begin() as tx:
+            asked = await tx.conversations.get(name, team="T")
+            assert asked is not None
+            opened = await tx.handoffs.open(
+                Handoff(
+                    id=f"h-{name}", interaction_id=name, team="T", channel="C",
+                    thread_key=asked.thread_key, asker=asked.asker,
+                    reason=HandoffReason.ABSTAINED, opened_at=START,
+                )
+            )  # fmt: skip
+        assert opened is not None
 
     async def write(self, *documents: Document) -> None:
         async with self.store.begin() as tx:
@@ -98,6 +116,7 @@ class Week:
 async def test_a_missing_document_is_found_written_and_told_as_fixed(store: Store) -> None:
     week = Week(store)
     await week.ask_all()
+    await week.hand_off("i-0")
     await week.write(OTHER)
     assert not await week.tick(START), "the first week begins"
     assert not await week.tick(MONDAY - timedelta(minutes=1))
@@ -107,7 +126,7 @@ async def test_a_missing_document_is_found_written_and_told_as_fixed(store: Stor
 
     found = await week.pattern()
     assert (found.verdict, found.status) == (Verdict.DOCUMENT, PatternStatus.OPEN)
-    assert found.signals == {"abstained": 6}
+    assert found.signals == {"abstained": 6, "hand_off": 1}
     assert "archive" in found.draft.lower()
     async with store.begin() as tx:
         act = Act(by="U9", reason="", at=MONDAY)
@@ -126,3 +145,15 @@ async def test_a_missing_document_is_found_written_and_told_as_fixed(store: Stor
     async with store.begin() as tx:
         (fix,) = (await read_digest(tx, later + timedelta(days=7))).fixes
     assert (fix.before, fix.since) == (6 / ((later - START) / timedelta(days=7)), 0.0)
+
+
+@pytest.mark.parametrize(("space", "cold"), [(HashingEmbedder().id, 6), ("another space", 0)])
+async def test_a_learnt_scorer_judges_in_its_own_space(store: Store, space: str, cold: int) -> None:
+    said = [f"I do not know {n}." if n % 2 else f"Happy to help with {n}!" for n in range(60)]
+    vectors = await HashingEmbedder().embed(said)
+    scorer = learn(said, vectors, [float(n % 2 == 0) for n in range(60)], embedder_id=space)
+    week = Week(store, scorer)
+    await week.ask_all()
+    await week.tick(START)
+    await week.tick(MONDAY)
+    assert (await week.pattern()).signals.get("off_brand", 0) == cold
