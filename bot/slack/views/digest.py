@@ -27,10 +27,10 @@ _LABELS = {
     PatternDecision.RESOLVE: "It is made",
 }
 _STANDS = {
-    PatternStatus.ACCEPTED: ":hammer_and_wrench: accepted",
-    PatternStatus.REJECTED: ":no_entry_sign: rejected",
-    PatternStatus.RESOLVED: ":white_check_mark: resolved",
-    PatternStatus.REGRESSION: ":leftwards_arrow_with_hook: it came back",
+    PatternStatus.ACCEPTED: "*accepted*",
+    PatternStatus.REJECTED: "*rejected*",
+    PatternStatus.RESOLVED: "*resolved*",
+    PatternStatus.REGRESSION: "*it came back*",
 }
 _COSTS = {
     Signal.DOWN_VOTE: ("thumb down", "thumbs down"),
