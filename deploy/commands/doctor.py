@@ -11,6 +11,7 @@ from urllib.parse import urlparse
 import httpx
 
 from bot.configuring import require_consistent
+from deploy.platforms import remote_platform
 from deploy.wiring import open_store, style_dir
 from feedback.errors import ConfigurationError, UnderstudyError
 from feedback.settings import PACKAGED_BASE, Settings, load_settings
@@ -55,6 +56,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         _slack,
         _pseudonym_key,
         _server,
+        _publishing,
         _database,
     ]
     for check in checks:
@@ -181,6 +183,21 @@ def _server(settings: Settings) -> Finding:
         found=found,
         remedy="start TGI there, or unset TGI_URL to use the local server",
     )
+
+
+def _publishing(settings: Settings) -> Finding:
+    try:
+        platform = remote_platform(settings)
+    except ConfigurationError as exc:
+        return Finding(
+            name="publishing",
+            well=False,
+            found=str(exc),
+            remedy="see docs/how-to/publishing.md for what this platform needs",
+        )
+    if platform is not None:
+        asyncio.run(platform.close())
+    return Finding(name="publishing", well=True, found=settings.publish.platform)
 
 
 def _database(settings: Settings) -> Finding:

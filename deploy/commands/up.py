@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from bot.model_clients import ModelClients
 from deploy.stack.documents import sync_documents
 from deploy.stack.local import LocalStack, local_stack
 from feedback.clock import SystemClock
 from feedback.samples import load_company
-from feedback.serving.embed import HttpEmbedder
 from feedback.settings import Settings, load_settings
 
 
@@ -36,10 +36,15 @@ async def _run(settings: Settings, documents: str | None) -> None:
         loop.add_signal_handler(number, stopped.set)
     print("starting (the model server takes some seconds) ...", file=sys.stderr)
     async with local_stack(settings) as stack:
-        embedder = HttpEmbedder(await stack.model_url())
+        clients = ModelClients(
+            api_key=settings.model.api_key.get_secret_value(),
+            embed_api_key=settings.model.embed_api_key.get_secret_value(),
+            embed_url=settings.model.embed_url,
+        )
+        embedder = clients.embedder(await stack.model_url(settings.publish.start_timeout_s))
         source = documents or str(load_company().documents_path)
         chunks = await sync_documents(stack.store, embedder, SystemClock(), source)
-        await embedder.aclose()
+        await clients.aclose()
         _announce(stack, settings, source, chunks)
         await _until(stopped, stack)
     print("stopped", file=sys.stderr)

@@ -122,7 +122,7 @@ async def local_stack(
                 arguments += ["--workspace", str(workspace_file)]
             supervisor.start(_spec(settings, "sandbox", arguments, environment))
             await _until_ready(f"{sandbox_url}/healthz", supervisor)
-        if settings.publish.platform == "process" and not settings.model.url:
+        if _runs_model_servers(settings):
             await stack.enter_async_context(
                 _model_servers(settings, store, clock, supervisor, environment)
             )
@@ -159,6 +159,11 @@ async def _model_servers(
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
         await platform.close()
+
+
+def _runs_model_servers(settings: Settings) -> bool:
+    """Whether they are children of this stack; else the scheduler looks after them, or nobody."""
+    return settings.publish.platform == "process" and not settings.model.url
 
 
 def _sandbox_environment(url: str) -> dict[str, str]:
@@ -204,10 +209,9 @@ def _require_free_ports(settings: Settings, *, sandboxed: bool) -> None:
     Raises:
         ConfigurationError: Naming every port that is taken and the variable that moves it.
     """
-    wanted = {
-        "UNDERSTUDY_WEB__PORT": settings.web.port,
-        "UNDERSTUDY_STACK__MODEL_PORTS": settings.stack.model_ports[0],
-    }
+    wanted = {"UNDERSTUDY_WEB__PORT": settings.web.port}
+    if _runs_model_servers(settings):
+        wanted["UNDERSTUDY_STACK__MODEL_PORTS"] = settings.stack.model_ports[0]
     if sandboxed:
         wanted["UNDERSTUDY_STACK__SANDBOX_PORT"] = settings.stack.sandbox_port
     problems = [

@@ -156,7 +156,7 @@ def settings_for(folder: Path, base: Path) -> Settings:
             "UNDERSTUDY_STATE_DIR": str(folder),
             "UNDERSTUDY_STACK__MODEL_PORTS": str(free_ports(2)),
             "UNDERSTUDY_PUBLISH__LAUNCHER": " ".join([*launcher, "--strict-adapters"]),
-            "UNDERSTUDY_PUBLISH__LINGER_S": "1",
+            "UNDERSTUDY_PUBLISH__LINGER_S": "5",
             "BASE_MODEL": str(base),
         }
     )
@@ -333,7 +333,8 @@ def _build(folder: Path) -> tuple[Path, dict[str, Path]]:
         }
 
 
-async def _measure(folder: Path, size: Size) -> dict[str, Any]:
+async def measure(folder: Path, size: Size) -> dict[str, Any]:
+    """Returns the report; `folder` has a short path: the embedded database keeps a socket there."""
     settings = load_settings({"UNDERSTUDY_STATE_DIR": str(folder / "record")})
     async with open_store(settings) as store:
         return await publish_under_load(store, folder, size)
@@ -346,7 +347,7 @@ def main() -> int:
     size = QUICK if parser.parse_args().quick else FULL
     # The embedded database's socket must have a short path.
     with tempfile.TemporaryDirectory(prefix="ub-", dir="/tmp") as folder:
-        report = asyncio.run(_measure(Path(folder), size))
+        report = asyncio.run(measure(Path(folder), size))
     print(json.dumps(report))
     return 0 if report["failures"] == 0 and report["wrong_answers"] == 0 else 1
 
