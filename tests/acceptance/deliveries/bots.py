@@ -13,22 +13,29 @@ from pathlib import Path
 from bot.sandbox.messages import Draft
 from bot.sandbox.server import RunningSandbox
 from bot.sandbox.state import Channel
+from feedback.store.unit_of_work import Store
 from tests.waiting import until
 
 COUNT = 2
 START_LIMIT_S = 120.0
+HELD_S = 0.2
+"""How long nothing can be stored before a kill: whoever acknowledges meanwhile loses it."""
 
 
 class Bots:
     """Two bots that share the work; a killed one is started again at once.
 
     Args:
+        store: Of the database that they share.
         environment: Of the processes.
         log: File that takes what they say.
     """
 
-    def __init__(self, sandbox: RunningSandbox, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, sandbox: RunningSandbox, store: Store, environment: Mapping[str, str], log: Path
+    ) -> None:
         self._sandbox = sandbox
+        self._store = store
         self._environment = {**os.environ, **environment}
         self._log = log
         self._processes: list[asyncio.subprocess.Process] = []
@@ -43,22 +50,31 @@ class Bots:
         await self._connected(COUNT)
 
     async def kill_one(self, rng: random.Random) -> None:
-        """Kills one with SIGKILL, half of the time just when an answer was posted.
+        """Kills one with SIGKILL, at a bad moment.
 
-        Then a message stands in Slack that nobody has recorded yet.
+        Half of the time just when an answer was posted: a message stands in Slack that nobody has
+        recorded yet. Else while the database stores nothing: what was acknowledged before it is
+        stored is lost.
         """
         await self._connected(1)
+        victim = rng.randrange(COUNT)
         if rng.random() < 0.5:
             self.posted.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(2.0):
                     await self.posted.wait()
-        victim = rng.randrange(COUNT)
-        process = self._processes[victim]
-        process.send_signal(signal.SIGKILL)
-        await process.wait()
+            await self._kill(victim)
+        else:
+            async with self._store.begin() as tx:
+                await tx.connection.exec_driver_sql("lock table inbox in exclusive mode")
+                await asyncio.sleep(HELD_S)
+                await self._kill(victim)
         self.kills += 1
         self._processes[victim] = await self._spawn()
+
+    async def _kill(self, victim: int) -> None:
+        self._processes[victim].send_signal(signal.SIGKILL)
+        await self._processes[victim].wait()
 
     async def stop(self) -> None:
         """Ends them in good order."""
@@ -96,10 +112,10 @@ class Bots:
 
 @asynccontextmanager
 async def started(
-    sandbox: RunningSandbox, environment: Mapping[str, str], log: Path
+    sandbox: RunningSandbox, store: Store, environment: Mapping[str, str], log: Path
 ) -> AsyncIterator[Bots]:
     """Yields running bots; leaves no process."""
-    bots = Bots(sandbox, environment, log)
+    bots = Bots(sandbox, store, environment, log)
     try:
         await bots.start()
         yield bots

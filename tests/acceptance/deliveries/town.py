@@ -112,7 +112,7 @@ async def trial(database_url: str, folder: Path) -> AsyncIterator[Trial]:
         store = Store.connect(database_url)
         try:
             environment = _environment(sandbox, database_url, model)
-            async with started(sandbox, environment, log) as bots:
+            async with started(sandbox, store, environment, log) as bots:
                 town = Town(
                     people=people,
                     postman=postman,
