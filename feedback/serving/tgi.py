@@ -22,6 +22,9 @@ from feedback.serving.breaker import CircuitBreaker
 from feedback.serving.failures import from_response, mapped
 
 _CONNECT_S = 5.0
+_IDLE_S = 2.0
+"""Servers on uvicorn (vLLM's too) close what was idle for 5 s: we must be the first to, or a request
+meets the closing."""
 _NO_KEY = "-"
 
 
@@ -92,7 +95,9 @@ class TgiTextGenerator:
         self._breaker = breaker
         self._pool = httpx2.AsyncClient(
             limits=httpx2.Limits(
-                max_connections=max_connections, max_keepalive_connections=max_connections
+                max_connections=max_connections,
+                max_keepalive_connections=max_connections,
+                keepalive_expiry=_IDLE_S,
             ),
             timeout=httpx2.Timeout(None, connect=_CONNECT_S),
             trust_env=False,

@@ -27,6 +27,9 @@ from retrain.server.snapshot import load_snapshot
 from retrain.server.tokenizer import ServedTokenizer
 
 LOGGER = logging.getLogger(__name__)
+_KEEP_ALIVE_S = 600
+"""TGI closes no idle connection. With uvicorn's five seconds, which are many a client's too, a busy
+server closes connections on which the next request has just come in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +199,7 @@ def make_server(service: Service, options: ServerOptions) -> uvicorn.Server:
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=options.drain_s,
+            timeout_keep_alive=_KEEP_ALIVE_S,
         )
     )
 
