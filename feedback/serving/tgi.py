@@ -23,8 +23,8 @@ from feedback.serving.failures import from_response, mapped
 
 _CONNECT_S = 5.0
 _IDLE_S = 2.0
-"""Servers on uvicorn (vLLM's too) close what was idle for 5 s: we must be the first to, or a request
-meets the closing."""
+"""Servers on uvicorn (vLLM's too) close what was idle for 5 s: we must be the first to, or a
+request meets the closing."""
 _NO_KEY = "-"
 
 
