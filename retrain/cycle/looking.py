@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -22,6 +23,8 @@ from retrain.publishing.identity import WEIGHTS, file_sha256
 
 Row = Mapping[str, Any]
 
+REST = 10.0
+"""A look is fresh for this many times what it took."""
 TOLERANCE = 1e-9
 """Logs of evidence that differ by more are not the same."""
 
@@ -44,6 +47,19 @@ class Seen:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Last:
+    """The last look of this process: whose, when (on the record's clock), and what it cost."""
+
+    trial: tuple[str, int]
+    at: float
+    seconds: float
+    decision: Decision
+
+    def fresh(self, trial: Trial, now: float) -> bool:
+        return self.trial == (trial.id, trial.version) and now - self.at < REST * self.seconds
+
+
 class Looker:
     """Recomputes the evidence at every look, and stores it where it is news.
 
@@ -53,9 +69,13 @@ class Looker:
 
     def __init__(self, mover: TrialMover) -> None:
         self._mover = mover
+        self._last: _Last | None = None
 
     async def noted(self, tx: Transaction, trial: Trial) -> tuple[Trial, Decision]:
-        """Takes a look.
+        """Takes a look, or returns the last one while that is fresh for what it cost.
+
+        A large log takes seconds to read: looking at it again at once would leave the scheduler
+        no time for anything else.
 
         Returns:
             The experiment with what was found, as stored, and the decision.
@@ -63,8 +83,23 @@ class Looker:
         Raises:
             ConflictError: When somebody moved the experiment meanwhile.
         """
+        now, started = self._mover.clock.now().timestamp(), time.perf_counter()
+        last = self._last
+        if last is not None and last.fresh(trial, now):
+            return trial, last.decision
+        trial, decision = await self._looked(tx, trial, now)
+        if decision.final:
+            return trial, decision  # never from memory: what is acted on was stored with it
+        self._last = _Last(
+            trial=(trial.id, trial.version),
+            at=now,
+            seconds=time.perf_counter() - started,
+            decision=decision,
+        )
+        return trial, decision
+
+    async def _looked(self, tx: Transaction, trial: Trial, now: float) -> tuple[Trial, Decision]:
         files = await asyncio.to_thread(changed_files, await _arms(tx, trial))
-        now = self._mover.clock.now().timestamp()
         seen = Seen(rows=await tx.experiments.event_rows(trial), now=now)
         if files and not any(row["type"] == "adapter_sha" for row in seen.rows):
             look = replace(self._look(trial, _judge(trial, seen)), shas=files)
