@@ -13,7 +13,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from feedback.clock import Clock
+from feedback.digest import read_digest
 from feedback.domain.cycle import Cycle
+from feedback.domain.digest import Digest
 from feedback.domain.operating import (
     FROZEN,
     Act,
@@ -50,6 +52,7 @@ class Verb(StrEnum):
 
     STATUS = "status"
     WHY = "why"
+    PATTERNS = "patterns"
     FREEZE = "freeze"
     UNFREEZE = "unfreeze"
     PROMOTE = "promote"
@@ -61,6 +64,7 @@ class Verb(StrEnum):
 NEEDS: Mapping[Verb, Role] = {
     Verb.STATUS: Role.REVIEWER,
     Verb.WHY: Role.REVIEWER,
+    Verb.PATTERNS: Role.REVIEWER,
     Verb.FREEZE: Role.ADMIN,
     Verb.UNFREEZE: Role.ADMIN,
     Verb.PROMOTE: Role.ADMIN,
@@ -70,8 +74,8 @@ NEEDS: Mapping[Verb, Role] = {
 }
 """Who may say what; forgetting somebody else needs an admin."""
 
-STEERS = frozenset({Verb.FREEZE, Verb.UNFREEZE, Verb.PROMOTE, Verb.ROLLBACK})
-"""Verbs that change what everybody gets."""
+STEERS = frozenset({Verb.FREEZE, Verb.UNFREEZE, Verb.PROMOTE, Verb.ROLLBACK, Verb.PATTERNS})
+"""Verbs for the operators' workspace: they change, or show, what concerns all workspaces."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +142,7 @@ class Said:
     text: str
 
 
-Reply = Help | Status | WhyReport | Confirmation | Said
+Reply = Help | Status | WhyReport | Digest | Confirmation | Said
 
 
 class TakenOverError(ConflictError):
@@ -196,6 +200,8 @@ class OperatorDesk:
                     return await self._status(tx)
                 case Verb.WHY:
                     return await read_why(tx, self._policy, self._clock.now())
+                case Verb.PATTERNS:
+                    return await read_digest(tx, self._clock.now())
                 case Verb.FREEZE | Verb.UNFREEZE:
                     return await self._brake(tx, order)
                 case _:

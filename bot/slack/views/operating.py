@@ -6,6 +6,8 @@ from datetime import datetime
 from bot.operating import NEEDS, Help, Reply, Said, Status, Verb
 from bot.slack.orders import CANCEL_ACTION, COMMAND, CONFIRM_ACTION
 from bot.slack.views.blocks import Block, button, clip, context, escape, markdown
+from bot.slack.views.digest import digest_blocks, digest_text
+from feedback.domain.digest import Digest
 from feedback.domain.operating import Confirmation, OperatorAct, Standing, model_name
 from feedback.domain.outlook import Gate, GateState, Outlook, describe_gate
 from feedback.domain.person import Role
@@ -15,6 +17,7 @@ from feedback.domain.why import WhyReport
 _MEANINGS = {
     Verb.STATUS: "who is on stage, what runs, what waits",
     Verb.WHY: "why (not) this week: every gate, what is missing, when it may open",
+    Verb.PATTERNS: "this week in patterns: what repeats, the cheapest fix, what fixes changed",
     Verb.FREEZE: "send every new question to the champion at once; say why after it",
     Verb.UNFREEZE: "let a running experiment go on",
     Verb.PROMOTE: "make the challenger the champion by hand; say why after it",
@@ -39,6 +42,8 @@ def render(reply: Reply) -> tuple[str, list[Block]]:
             return "Status", _status(reply)
         case WhyReport():
             return "Why (not) this week", _why(reply)
+        case Digest():
+            return digest_text(reply), digest_blocks(reply)
         case Confirmation():
             text = _question(reply)
             return text, _confirmation(reply, text)

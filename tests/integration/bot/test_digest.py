@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from bot.sandbox.gestures import SandboxMessage
+from bot.slack.orders import COMMAND
 from feedback.clock import SystemClock
 from feedback.digest import DIGEST
 from feedback.domain.pattern import (
@@ -90,3 +91,16 @@ async def test_a_reviewer_decides_and_everybody_sees_it(workplace: Workplace) ->
     async with workplace.store.begin() as tx:
         entries = await tx.audit.entries(subject="pattern:pat-1")
     assert {(e.actor, e.to_state) for e in entries} == {(GRACE, "accepted"), (HENRIK, "resolved")}
+
+
+async def test_a_reviewer_looks_and_decides_in_private(workplace: Workplace) -> None:
+    people = workplace.people
+    await told(workplace)
+    await people.command(user=HENRIK, channel=SUPPORT, command=COMMAND, text="patterns")
+    shown = await people.wait_for_ephemeral(user=HENRIK, channel=SUPPORT)
+    assert "export, report" in str(shown.blocks)
+    await people.click(user=HENRIK, message=shown, action_id="pattern_reject")
+    said = await people.wait_for_ephemeral(user=HENRIK, channel=SUPPORT, after_ts=shown.ts)
+    assert "Rejected" in said.text
+    assert await status(workplace) is PatternStatus.REJECTED
+    await workplace.settle()
