@@ -128,6 +128,7 @@ def stack_environment(
         "UNDERSTUDY_RETRAIN__SCHEDULE": "0 3 1 12 *",
         "UNDERSTUDY_EXPERIMENT__PROFILE": "low_traffic",
         "UNDERSTUDY_BOT__LEASE_S": "5",
+        "UNDERSTUDY_PUBLISH__LINGER_S": "1",
         **extra,
     }
     try:
