@@ -7,14 +7,17 @@ sequential at 8; no failed request and no wrong adapter during the flip). Everyt
 machine: the server is a process of its own with one torch thread, the client is this process.
 
 - `sequential_tokens_per_s`: transformers + peft `generate`, one request after the other, one
-  thread, the same model, adapter and prompts; no HTTP. Rates are the better of two runs.
+  thread, the same model, adapter and prompts; no HTTP.
 - `tokens_per_s`, `tokens_per_s_mixed3`: through TgiTextGenerator over HTTP by concurrency, one
-  adapter and three mixed.
+  adapter and three mixed. Rates are medians of rounds; a round measures the plain loop and then
+  every rate. `speedup_at_8` is the median of the rounds' ratios.
 - `ttft_p50_ms`: first streamed text while 8 requests are in flight.
 - `client_overhead_p50_ms`, `client_overhead_p99_ms`: TgiTextGenerator against a server that
-  answers at once, less the median of bare sockets against the same server.
-- `flip_s`: start green, prove it, switch, drain blue, under 20 requests in flight; every answer is
-  compared with what its adapter answers alone (`wrong_adapter`).
+  answers at once, less the median of bare sockets against the same server (`raw_p50_ms`; what
+  `raw_p99_ms` is above it is the machine's noise).
+- `long_prompt_ms`: to the one token of a long prompt, its beginning kept from earlier ones or run
+  whole (a server with --prefix-cache-mb 0).
+- `flip_s`, `failed_during_flip`, `wrong_adapter`: of bench_publish, which is run whole.
 
 The model is random, 4 layers of width 128, and never ends an answer by itself.
 """
@@ -29,8 +32,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,24 +41,24 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from feedback.domain.learning import Adapter, AdapterState
-from feedback.errors import UnderstudyError
 from feedback.ports import GenerationOptions, Message
 from feedback.serving import TgiTextGenerator
-from retrain.publishing.identity import WEIGHTS, file_sha256
-from retrain.publishing.prover import AdapterProver
-from retrain.publishing.signing import sign_adapter
 from retrain.server.run import bind
+from tests.benchmarks import bench_publish
 from tests.tiny_model import build_adapter, build_model
 
 NAMES = ("cobalt", "amber", "jade")
 CONCURRENCY = (1, 8, 32)
-IN_FLIGHT = 20
 PROGRAM = "import typer; from deploy.commands.model_server import model_server as m; typer.run(m)"
 QUESTIONS = tuple(
     (Message(role="user", content=f"How do I reset export token {number} of my workspace?"),)
-    for number in range(8)
+    for number in range(200)
 )
+LONG = Message(
+    role="system",
+    content="You answer questions about exports, tokens and workspaces. " * 12,
+)
+Millis = dict[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +68,12 @@ class Size:
     tokens: int
     requests: int
     probes: int
-    flip_load_s: float
+    rounds: int
+    publish: bench_publish.Size
 
 
-FULL = Size(tokens=64, requests=96, probes=400, flip_load_s=60.0)
-QUICK = Size(tokens=32, requests=32, probes=100, flip_load_s=5.0)
+FULL = Size(tokens=64, requests=96, probes=400, rounds=3, publish=bench_publish.FULL)
+QUICK = Size(tokens=32, requests=32, probes=100, rounds=1, publish=bench_publish.QUICK)
 
 
 @dataclass(kw_only=True)
@@ -91,7 +94,7 @@ class ServerProcess:
         await self.process.wait()
 
 
-async def start(base: Path, adapters: dict[str, Path]) -> ServerProcess:
+async def start(base: Path, adapters: dict[str, Path], *more: str) -> ServerProcess:
     """Starts a server and waits until it is healthy."""
     listener = bind("127.0.0.1", 0)
     port = int(listener.getsockname()[1])
@@ -105,6 +108,7 @@ async def start(base: Path, adapters: dict[str, Path]) -> ServerProcess:
         "--no-embedder",
         "--lora-adapters",
         served,
+        *more,
     )
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", PROGRAM, *options, stderr=asyncio.subprocess.DEVNULL
@@ -120,14 +124,19 @@ async def start(base: Path, adapters: dict[str, Path]) -> ServerProcess:
                 await asyncio.sleep(0.05)
 
 
-def sequential(base: Path, adapter: Path, prompts: Sequence[Sequence[int]], tokens: int) -> float:
-    """Tokens a second of transformers + peft, one request after the other."""
+def plain_loop(base: Path, adapter: Path) -> Any:  # noqa: ANN401 - a PeftModel
+    """Returns transformers + peft, warm."""
     torch.set_num_threads(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         plain = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
-        model: Any = PeftModel.from_pretrained(plain, str(adapter))
-    model.generate(input_ids=torch.tensor([prompts[0]]), max_new_tokens=4, do_sample=False)
+        model: Any = PeftModel.from_pretrained(plain, str(adapter)).eval()
+    model.generate(input_ids=torch.tensor([[1, 2, 3]]), max_new_tokens=4, do_sample=False)
+    return model
+
+
+def sequential(model: Any, prompts: Sequence[Sequence[int]], tokens: int) -> float:  # noqa: ANN401
+    """Tokens a second of transformers + peft, one request after the other."""
     begun = time.perf_counter()
     for prompt in prompts:
         model.generate(input_ids=torch.tensor([prompt]), max_new_tokens=tokens, do_sample=False)
@@ -158,13 +167,6 @@ async def throughput(
     return total / (time.perf_counter() - begun)
 
 
-async def best_throughput(
-    client: TgiTextGenerator, names: Sequence[str], at_once: int, size: Size
-) -> float:
-    """The better of two runs: whatever else the machine does can only slow a run down."""
-    return max([await throughput(client, names, at_once, size) for _ in range(2)])
-
-
 async def first_text_ms(client: TgiTextGenerator, size: Size) -> float:
     """Median milliseconds to the first streamed text with 8 in flight."""
     options = GenerationOptions(max_tokens=size.tokens)
@@ -174,7 +176,7 @@ async def first_text_ms(client: TgiTextGenerator, size: Size) -> float:
         begun = time.perf_counter()
         question = QUESTIONS[number % len(QUESTIONS)]
         parts = client.stream(question, adapter=NAMES[number % 3], options=options)
-        async with aclosing(parts):  # type: ignore[type-var]
+        async with aclosing(parts):
             first = True
             async for _ in parts:
                 if first:
@@ -230,145 +232,104 @@ async def _answer_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWr
         writer.close()
 
 
-async def client_overhead_ms(size: Size) -> tuple[float, float]:
-    """(p50, p99) milliseconds that TgiTextGenerator adds to a bare exchange."""
+async def client_overhead_ms(size: Size) -> dict[str, float]:
+    """What TgiTextGenerator adds to a bare exchange; the two take turns, so that noise hits both."""
     server = await asyncio.start_server(_answer_at_once, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    client = TgiTextGenerator(f"http://127.0.0.1:{port}")
     body = json.dumps({"messages": [{"role": "user", "content": QUESTIONS[0][0].content}]}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
     bare: list[float] = []
-    for _ in range(size.probes):
+    ours: list[float] = []
+    for _ in range(size.probes + 5):
         begun = time.perf_counter()
-        head = (
-            f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
-        )
         writer.write(head.encode() + body)
         await reader.readuntil(b"\r\n\r\n")
         await reader.readexactly(len(ANSWER))
-        bare.append((time.perf_counter() - begun) * 1e3)
-    writer.close()
-    client = TgiTextGenerator(f"http://127.0.0.1:{port}")
-    ours: list[float] = []
-    for _ in range(size.probes):
-        begun = time.perf_counter()
+        turn = time.perf_counter()
         await client.chat(QUESTIONS[0], adapter=None, options=GenerationOptions())
-        ours.append((time.perf_counter() - begun) * 1e3)
+        ours.append((time.perf_counter() - turn) * 1e3)
+        bare.append((turn - begun) * 1e3)
+    writer.close()
     await client.aclose()
     server.close()
     await server.wait_closed()
-    floor = statistics.median(bare)
-    cuts = statistics.quantiles(ours[5:], n=100)
-    return statistics.median(ours) - floor, cuts[98] - floor
-
-
-@dataclass(kw_only=True)
-class Load:
-    """Requests that never stop, against whichever client is current."""
-
-    client: TgiTextGenerator
-    expected: dict[tuple[int, str], str]
-    tokens: int
-    stopped: bool = False
-    answered: int = 0
-    wrong: int = 0
-    failures: list[str] = field(default_factory=list)
-
-    async def worker(self, number: int) -> None:
-        """Asks until stopped; each request keeps the client it began with."""
-        options = GenerationOptions(max_tokens=self.tokens)
-        while not self.stopped:
-            number += 1
-            question, name = number % len(QUESTIONS), NAMES[number % 2]
-            try:
-                answer = await self.client.chat(QUESTIONS[question], adapter=name, options=options)
-            except UnderstudyError as exc:
-                self.failures.append(str(exc))
-                continue
-            self.answered += 1
-            self.wrong += answer.text != self.expected[question, name]
-
-
-async def flip(base: Path, adapters: dict[str, Path], size: Size) -> dict[str, Any]:
-    """Moves the load from blue (two adapters) to green (three) and counts what is lost."""
-    signed = [await asyncio.to_thread(_signed, base, name, path) for name, path in adapters.items()]
-    two = {name: adapters[name] for name in NAMES[:2]}
-    blue = await start(base, two)
-    client = TgiTextGenerator(blue.url, adapters=NAMES)
-    options = GenerationOptions(max_tokens=size.tokens)
-    expected = {}
-    for number, question in enumerate(QUESTIONS):
-        for name in NAMES[:2]:
-            answer = await client.chat(question, adapter=name, options=options)
-            expected[number, name] = answer.text
-    load = Load(client=client, expected=expected, tokens=size.tokens)
-    workers = [asyncio.create_task(load.worker(number)) for number in range(IN_FLIGHT)]
-    begun = time.perf_counter()
-    green = await start(base, adapters)
-    started = time.perf_counter()
-    await AdapterProver(base).prove(green.url, signed)
-    proven = time.perf_counter()
-    load.client = TgiTextGenerator(green.url, adapters=NAMES)
-    await blue.stop()
-    done = time.perf_counter()
-    await asyncio.sleep(max(0.0, size.flip_load_s - (done - begun)))
-    load.stopped = True
-    await asyncio.gather(*workers)
-    await client.aclose()
-    await load.client.aclose()
-    await green.stop()
+    floor, used = (statistics.quantiles(times[5:], n=100) for times in (bare, ours))
     return {
-        "flip_s": round(done - begun, 2),
-        "flip_steps_s": {
-            "start": round(started - begun, 2),
-            "prove": round(proven - started, 2),
-            "drain": round(done - proven, 2),
-        },
-        "answered_during_flip": load.answered,
-        "failed_during_flip": len(load.failures),
-        "wrong_adapter": load.wrong,
+        "client_overhead_p50_ms": round(used[49] - floor[49], 2),
+        "client_overhead_p99_ms": round(used[98] - floor[49], 2),
+        "raw_p50_ms": round(floor[49], 2),
+        "raw_p99_ms": round(floor[98], 2),
     }
 
 
-def _signed(base: Path, name: str, path: Path) -> Adapter:
-    return Adapter(
-        id=name,
-        sha256=file_sha256(path / WEIGHTS),
-        path=path,
-        base_model=str(base),
-        template_sha256="",
-        dataset_id="bench",
-        training_run_id="bench",
-        signature=sign_adapter(base, path, ("Hello!", "Why?")).to_json(),
-        state=AdapterState.TRAINED,
-        created_at=datetime.now(UTC),
-    )
+async def long_prompt_ms(kept: TgiTextGenerator, whole: TgiTextGenerator, count: int) -> Millis:
+    """Median milliseconds to one token of a long prompt, whose beginning is kept or run again."""
+    times: dict[str, list[float]] = {"reused": [], "whole": []}
+    options = GenerationOptions(max_tokens=1)
+    for number in range(count + 1):
+        asked = Message(role="user", content=f"{number}: {QUESTIONS[0][0].content}")
+        for name, client in (("reused", kept), ("whole", whole)):
+            begun = time.perf_counter()
+            await client.chat((LONG, asked), adapter="cobalt", options=options)
+            times[name].append((time.perf_counter() - begun) * 1e3)
+    return {name: round(statistics.median(found[1:]), 2) for name, found in times.items()}
+
+
+async def served(base: Path, adapters: dict[str, Path], size: Size) -> dict[str, Any]:
+    """Everything that is asked of a running server, beside the plain loop."""
+    server = await start(base, adapters)
+    whole = await start(base, adapters, "--prefix-cache-mb", "0")
+    client, other = (TgiTextGenerator(each.url, adapters=NAMES) for each in (server, whole))
+    prompts = [(await client.chat_tokenize(question)).token_ids for question in QUESTIONS[:8]]
+    plain = plain_loop(base, adapters["cobalt"])
+    await throughput(client, NAMES, 8, QUICK)
+    rounds = []
+    for _ in range(size.rounds):
+        found = {"sequential": sequential(plain, prompts, size.tokens)}
+        for count in CONCURRENCY:
+            found[f"one {count}"] = await throughput(client, NAMES[:1], count, size)
+            found[f"mixed {count}"] = await throughput(client, NAMES, count, size)
+        rounds.append(found)
+    ttft = await first_text_ms(client, size)
+    long = await long_prompt_ms(client, other, size.probes // 10)
+    for each in (client, other):
+        await each.aclose()
+    for process in (server, whole):
+        await process.stop()
+
+    def middle(name: str) -> int:
+        return round(statistics.median(found[name] for found in rounds))
+
+    return {
+        "sequential_tokens_per_s": middle("sequential"),
+        "tokens_per_s": {str(count): middle(f"one {count}") for count in CONCURRENCY},
+        "tokens_per_s_mixed3": {str(count): middle(f"mixed {count}") for count in CONCURRENCY},
+        "speedup_at_8": _speedup(rounds, "one 8"),
+        "speedup_at_8_mixed3": _speedup(rounds, "mixed 8"),
+        "ttft_p50_ms": round(ttft, 2),
+        "long_prompt_ms": long,
+    }
+
+
+def _speedup(rounds: Sequence[dict[str, float]], name: str) -> float:
+    """The median of the ratios of each round: what else runs on the machine changes both sides."""
+    return round(statistics.median(found[name] / found["sequential"] for found in rounds), 2)
 
 
 async def measure(folder: Path, size: Size) -> dict[str, Any]:
     """Runs everything and returns the report."""
-    base, adapters = _build(folder)
-    server = await start(base, adapters)
-    client = TgiTextGenerator(server.url, adapters=NAMES)
-    prompts = [(await client.chat_tokenize(question)).token_ids for question in QUESTIONS]
-    await throughput(client, NAMES, 8, QUICK)
-    one, mixed = {}, {}
-    for count in CONCURRENCY:
-        one[str(count)] = await best_throughput(client, NAMES[:1], count, size)
-        mixed[str(count)] = await best_throughput(client, NAMES, count, size)
-    ttft = await first_text_ms(client, size)
-    await client.aclose()
-    await server.stop()
-    plain = max(sequential(base, adapters["cobalt"], prompts, size.tokens) for _ in range(2))
-    p50, p99 = await client_overhead_ms(size)
+    report = await served(*_build(folder), size)
+    (folder / "p").mkdir()
+    publish = await bench_publish.measure(folder / "p", size.publish)
     return {
-        "sequential_tokens_per_s": round(plain),
-        "tokens_per_s": {key: round(value) for key, value in one.items()},
-        "tokens_per_s_mixed3": {key: round(value) for key, value in mixed.items()},
-        "speedup_at_8": round(one["8"] / plain, 2),
-        "ttft_p50_ms": round(ttft, 2),
-        "client_overhead_p50_ms": round(p50, 2),
-        "client_overhead_p99_ms": round(p99, 2),
-        **await flip(base, adapters, size),
+        **report,
+        **await client_overhead_ms(size),
+        "flip_s": publish["flip_s"],
+        "failed_during_flip": publish["failures"],
+        "wrong_adapter": publish["wrong_answers"],
+        "publish": publish,
     }
 
 
@@ -388,7 +349,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="a short run")
     size = QUICK if parser.parse_args().quick else FULL
-    with tempfile.TemporaryDirectory() as folder:
+    # The embedded database's socket must have a short path.
+    with tempfile.TemporaryDirectory(prefix="us-", dir="/tmp") as folder:
         report = asyncio.run(measure(Path(folder), size))
     print(json.dumps(report))
     sound = report["failed_during_flip"] == 0 and report["wrong_adapter"] == 0
