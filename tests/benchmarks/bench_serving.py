@@ -226,14 +226,14 @@ async def _answer_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWr
             await reader.readexactly(length)
             writer.write(head + str(len(ANSWER)).encode() + b"\r\n\r\n" + ANSWER)
             await writer.drain()
-    except (asyncio.IncompleteReadError, ConnectionError):
+    except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
         pass
     finally:
         writer.close()
 
 
 async def client_overhead_ms(size: Size) -> dict[str, float]:
-    """What TgiTextGenerator adds to a bare exchange; the two take turns, so that noise hits both."""
+    """What TgiTextGenerator adds to a bare exchange; they take turns, so that noise hits both."""
     server = await asyncio.start_server(_answer_at_once, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
