@@ -31,7 +31,7 @@ from feedback.domain.why import WhyReport
 from feedback.errors import ConflictError, InvalidInputError, NotAllowedError
 from feedback.forgetting import forget
 from feedback.operations import (
-    request_promotion,
+    promote,
     require_promotable,
     require_undoable,
     roll_back,
@@ -266,11 +266,7 @@ class OperatorDesk:
         act = self.act(asked.user_id, asked.reason)
         try:
             if asked.act is OperatorAct.PROMOTE:
-                await request_promotion(tx, act, seen=shown)
-                return (
-                    f"Asked for: {shown.challenger_id} becomes the champion at the scheduler's "
-                    "next look, if it is still proven to be served."
-                )
+                return await promote(tx, act, seen=shown)
             now = await roll_back(tx, act, version=shown.champion_version)
         except InvalidInputError as exc:
             return f"Nothing was changed. {exc}"

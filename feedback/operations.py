@@ -8,6 +8,7 @@ from feedback.domain.operating import (
     BASE,
     FROZEN,
     PROMOTABLE_STATES,
+    READY,
     Act,
     Standing,
     model_name,
@@ -185,13 +186,35 @@ def _no_verdict(trial: Trial | None, approval: Approval | None, act: Act, verdic
     if approval.verdict is not None:
         said = "approved" if approval.verdict is Verdict.GRANTED else "denied"
         return f"it was {said} by {approval.decided_by} already."
-    if trial.version != approval.version or trial.state != "READY":
+    if trial.version != approval.version or trial.state != READY:
         return "the experiment moved on since this card was posted."
     if act.at >= approval.expires_at:
         return f"it expired on {approval.expires_at:%Y-%m-%d %H:%M} UTC."
     if verdict is Verdict.GRANTED and act.by == trial.author:
         return "you asked for this experiment, so somebody else has to approve it."
     return ""
+
+
+async def promote(tx: Transaction, act: Act, *, seen: Standing) -> str:
+    """Approves the promotion that waits, or asks the scheduler for one by hand.
+
+    Returns:
+        What came of it, in a sentence for the person.
+
+    Raises:
+        InvalidInputError: When there is nothing to promote, or not yet.
+        ConflictError: When a request waits already.
+    """
+    require_promotable(seen)
+    if seen.state == READY and seen.experiment_id is not None:
+        trial = await tx.experiments.get(seen.experiment_id)
+        version = trial.version if trial else 0
+        return await decide_promotion(tx, act, seen.experiment_id, version, Verdict.GRANTED)
+    await request_promotion(tx, act, seen=seen)
+    return (
+        f"Asked for: {seen.challenger_id} becomes the champion at the scheduler's next look, if it "
+        "is still proven to be served."
+    )
 
 
 async def request_promotion(tx: Transaction, act: Act, *, seen: Standing) -> int:
@@ -248,7 +271,7 @@ def require_promotable(now: Standing) -> None:
             "No experiment is running, so there is no challenger to promote. "
             "`/understudy why` says what is missing."
         )
-    if now.state not in PROMOTABLE_STATES:
+    if now.state not in PROMOTABLE_STATES | {READY}:
         raise InvalidInputError(
             f"The experiment is in {now.state}: too few people have met the challenger. "
             f"A promotion by hand is allowed from {' or '.join(sorted(PROMOTABLE_STATES))} on."

@@ -7,20 +7,14 @@ from typing import Annotated, TypeVar
 import typer
 
 from deploy.wiring import make_clock, open_store
+from feedback import operations
 from feedback.brake import Brake
 from feedback.clock import Clock
-from feedback.domain.operating import Act, Standing, model_name
-from feedback.domain.trial import Verdict
+from feedback.domain.operating import Act, model_name
 from feedback.errors import ConfigurationError, UnavailableError
-from feedback.operations import (
-    decide_promotion,
-    request_promotion,
-    roll_back,
-    set_brake,
-    standing,
-)
+from feedback.operations import roll_back, set_brake, standing
 from feedback.settings import Settings, load_settings
-from feedback.store.unit_of_work import Store, Transaction
+from feedback.store.unit_of_work import Store
 
 T = TypeVar("T")
 Reason = Annotated[str, typer.Option(help="Why; goes into the audit trail.")]
@@ -84,19 +78,9 @@ def promote(
     async def work(store: Store, settings: Settings, clock: Clock) -> str:
         act = _act(settings, clock, by, reason)
         async with store.begin() as tx:
-            seen = await standing(tx)
-            if seen.state == "READY" and seen.experiment_id is not None:
-                return await _approve(tx, act, seen)
-            await request_promotion(tx, act, seen=seen)
-        return f"asked to promote {seen.challenger_id}; the scheduler takes it at its next look"
+            return await operations.promote(tx, act, seen=await standing(tx))
 
     print(f"{with_store(work)} (`understudy experiment status` follows it)")
-
-
-async def _approve(tx: Transaction, act: Act, seen: Standing) -> str:
-    trial = await tx.experiments.get(seen.experiment_id or "")
-    assert trial is not None, "it was read in this transaction"
-    return await decide_promotion(tx, act, trial.id, trial.version, Verdict.GRANTED)
 
 
 def rollback(

@@ -14,7 +14,10 @@ FROZEN = "frozen"
 PROMOTABLE_STATES = frozenset({"TEST"})
 """States of an experiment from which a person may promote: enough have met the challenger."""
 
-WAITING_STATES = frozenset({"READY", "PROMOTING"})
+READY = "READY"
+"""State of an experiment that is proven and waits for an approval."""
+
+WAITING_STATES = frozenset({READY, "PROMOTING"})
 """States of an experiment in which a promotion is decided and not yet made."""
 
 BASE = "base"

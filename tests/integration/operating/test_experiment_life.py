@@ -12,7 +12,7 @@ from feedback.domain.learning import AdapterState
 from feedback.domain.operating import FROZEN, Act
 from feedback.domain.trial import Verdict
 from feedback.errors import ConflictError
-from feedback.operations import decide_promotion, roll_back, set_brake
+from feedback.operations import decide_promotion, promote, roll_back, set_brake, standing
 from feedback.store.leadership import Leadership
 from feedback.store.unit_of_work import Store
 from tests.integration.operating.crowd import (
@@ -294,6 +294,13 @@ async def test_an_approval_promotes_once(ready: Theatre) -> None:
         assert await tx.audit.verify() > 10
     without = [e for e in entries if "without effect" in e.reason]
     assert len(without) >= 4, "whoever is refused leaves a trace"
+
+
+async def test_the_word_promote_approves_what_waits(ready: Theatre) -> None:
+    async with ready.store.begin() as tx:
+        said = await promote(tx, replace(ADMIN, at=ready.clock.now()), seen=await standing(tx))
+    assert said.startswith("Approved: new")
+    assert "approved by U0ADMIN" in (await ready.look(await cycle_of(ready))).reason
 
 
 async def test_looks_do_not_make_a_card_stale(ready: Theatre) -> None:
