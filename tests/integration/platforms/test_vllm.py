@@ -110,6 +110,10 @@ async def test_a_server_that_was_started_anew_is_loaded_and_proven_again(
     before = await publishing.publish(adapter)
     servers[1].restart()
 
+    # Whoever looks may be killed before it is written down what was seen.
+    await publishing.fleet._platform.look([before], [])
+    assert not servers[1].adapters, "the new start would pass for the proven one"
+
     async def forgotten() -> bool:
         return len((await publishing.active()).replicas) == 1
 
