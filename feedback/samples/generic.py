@@ -8,6 +8,7 @@ company or its brand. Probes are the held-out side: their questions never appear
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from feedback.errors import InvalidInputError
 from feedback.ports import Message
@@ -114,6 +115,11 @@ def _draw(rng: random.Random, kind: Kind, *, held_out: bool) -> Dialogue:
 
 
 def _probes(kind: Kind, n: int, seed: int) -> list[Probe]:
+    return list(_drawn(kind, n, seed))
+
+
+@cache  # where there are fewer than n, tens of thousands of draws say so
+def _drawn(kind: Kind, n: int, seed: int) -> tuple[Probe, ...]:
     rng = random.Random(f"probe:{kind}:{seed}")
     found: dict[str, Probe] = {}
     for _ in range(400 * n):
@@ -124,7 +130,7 @@ def _probes(kind: Kind, n: int, seed: int) -> list[Probe]:
             found[item.question] = Probe(
                 kind=kind, question=item.question, accepted=item.accepted, context=item.context
             )
-    return list(found.values())
+    return tuple(found.values())
 
 
 def arithmetic_probes(n: int = 100, seed: int = 0) -> list[Probe]:

@@ -1,0 +1,99 @@
+"""Trains the adapters of the lab: ours on every data set, and one by preferences alone."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import torch
+import trl
+from datasets.arrow_dataset import Dataset
+from peft import LoraConfig
+
+from retrain.base_model import BASE_MODEL_ID, base_model_path
+from retrain.dataset import DatasetBuild, render_files, write_dataset
+from retrain.dataset.rows import Source
+from retrain.inference import BatchGenerator
+from retrain.training import TrainingSpec, training_command, training_environment
+from retrain.training.qlora import load_quantised
+
+
+def train_as_a_cycle_does(built: DatasetBuild, folder: Path) -> Path:
+    """Returns the adapter's folder; one that is there already is kept."""
+    spec = TrainingSpec(
+        dataset_dir=folder / "dataset",
+        base_dir=base_model_path(),
+        base_id=BASE_MODEL_ID,
+        out_dir=folder / "adapter",
+        work_dir=folder / "work",
+    )
+    write_dataset(render_files(built), spec.dataset_dir, replace=True)
+    if not spec.out_dir.exists():
+        (folder / "spec.json").write_text(json.dumps(spec.to_row()))
+        subprocess.run(
+            [*training_command(), "--spec", str(folder / "spec.json")],
+            env={**os.environ, **training_environment(threads=1)},
+            check=True,
+        )
+    return spec.out_dir
+
+
+def train_by_preferences_alone(built: DatasetBuild, folder: Path) -> Path:
+    """DPO on the untouched base: the correction is chosen, the base's own answer is rejected.
+
+    Leaves the last rewards in `rewards.json`. Returns the adapter's folder; one that is there
+    already is kept.
+    """
+    out = folder / "adapter"
+    if not out.exists():
+        (folder / "rewards.json").write_text(json.dumps(_dpo(built, out)))
+    return out
+
+
+def _dpo(built: DatasetBuild, out: Path) -> dict[str, float]:
+    torch.set_num_threads(1)
+    rows = [row for row in built.train if row.source is not Source.REPLAY]
+    own = BatchGenerator(base_model_path()).generate([row.messages for row in rows])
+    model, tokenizer = load_quantised(base_model_path(), "float32")
+    library: Any = trl
+    trainer = library.DPOTrainer(
+        model=model,
+        args=library.DPOConfig(
+            output_dir=str(out.parent / "work"),
+            num_train_epochs=2,
+            per_device_train_batch_size=16,
+            learning_rate=5e-4,
+            beta=0.1,
+            max_length=256,
+            bf16=False,
+            use_cpu=True,
+            activation_checkpointing=False,
+            dataloader_pin_memory=False,
+            save_strategy="no",
+            logging_steps=5,
+            report_to="none",
+            disable_tqdm=True,
+        ),
+        train_dataset=Dataset.from_list(
+            [
+                {
+                    "prompt": [{"role": m.role, "content": m.content} for m in row.messages],
+                    "chosen": [{"role": "assistant", "content": row.completion}],
+                    "rejected": [{"role": "assistant", "content": answer or "..."}],
+                }
+                for row, answer in zip(rows, own, strict=True)
+            ]
+        ),
+        processing_class=tokenizer,
+        peft_config=LoraConfig(
+            r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"
+        ),
+    )
+    trainer.train()
+    trainer.model.save_pretrained(out)
+    last = [entry for entry in trainer.state.log_history if "rewards/accuracies" in entry][-1]
+    return {
+        "accuracy": float(last["rewards/accuracies"]),
+        "margin": float(last["rewards/margins"]),
+    }
