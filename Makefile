@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 EMULATOR := local-slack-linux-x64@0.1.8
 EMULATOR_SHA512 := d810932b129a8e364d5824828fae89ab954349c503369199d65037dbcd48f11be90c4e3f50b0b00b6e9395c5baff8b0f6d24ecd364372a34e296d269dd9044be
 
-.PHONY: help setup demo up test check fmt lint types imports cov docs base-model browser emulator test-ray contract tgi-smoke clean
+.PHONY: help setup demo up test check fmt lint types imports cov docs base-model browser emulator test-ray contract serving-clients tgi-smoke clean
 
 help: ## show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-18s %s\n", $$1, $$2}'
