@@ -127,8 +127,16 @@ class SqlExperiments:
             await self._enter(after, before.version + 1, at)
         return replace(after, version=before.version + 1)
 
-    async def note(self, trial: Trial, look: Look, evidence: Mapping[str, Any]) -> Trial:
+    async def note(
+        self, trial: Trial, look: Look, evidence: Mapping[str, Any], *, keep: bool = True
+    ) -> Trial:
         """Stores what a look found; the version stays, so that an approval's does, too.
+
+        Args:
+            trial: As it was read.
+            look: What was found.
+            evidence: The same for people to read, in place of what the look before found.
+            keep: The look becomes a part of the log and of the chart.
 
         Returns:
             The experiment as stored now.
@@ -143,11 +151,12 @@ class SqlExperiments:
         )
         if done.rowcount != 1:
             raise ConflictError(f"experiment {trial.id} moved on from version {trial.version}")
-        await self._connection.execute(
-            upsert(experiment_looks)
-            .values(experiment_id=trial.id, **asdict(look))
-            .on_conflict_do_nothing()
-        )
+        if keep:
+            await self._connection.execute(
+                upsert(experiment_looks)
+                .values(experiment_id=trial.id, **asdict(look))
+                .on_conflict_do_nothing()
+            )
         return replace(trial, decision=look.decision, evidence=evidence)
 
     async def looks(self, experiment_id: str) -> list[Look]:

@@ -14,6 +14,7 @@ from feedback.domain.trial import HOLDBACK, Part, Trial, Verdict
 from feedback.errors import ConflictError, NotFoundError
 from feedback.store.unit_of_work import Store, Transaction
 from retrain.cycle.by_hand import CANCELLED
+from retrain.cycle.looking import KEPT_EVERY_S
 from retrain.cycle.trials import SCHEDULER, TrialMover, look_of
 from retrain.experiments.decision import NONE, watch
 from retrain.experiments.events import parse_event
@@ -151,15 +152,17 @@ class HoldbackWatch:
 
     async def _noted(self, tx: Transaction, trial: Trial) -> tuple[Trial, Trigger | None, str]:
         rows = await tx.experiments.event_rows(trial, Part.HOLDBACK)
-        decision = watch(ExperimentLog.of(map(parse_event, rows)), self._clock.now().timestamp())
+        now = self._clock.now().timestamp()
+        decision = watch(ExperimentLog.of(map(parse_event, rows)), now)
         row = decision.to_row()
         known = (trial.evidence or {}).get("holdback", {})
         if (known.get("decision"), known.get("counts")) != (row["decision"], row["counts"]):
             # The word that promoted it stays; what the watch says stands beside it.
             look = replace(look_of(decision, trial, self._clock), decision=trial.decision or NONE)
-            trial = await tx.experiments.note(
-                trial, look, {**(trial.evidence or {}), "holdback": row}
-            )
+            keep = decision.final or now - float(known.get("kept", 0.0)) >= KEPT_EVERY_S
+            row["kept"] = now if keep else known.get("kept", 0.0)
+            evidence = {**(trial.evidence or {}), "holdback": row}
+            trial = await tx.experiments.note(trial, look, evidence, keep=keep)
         return trial, trigger_of(decision, auto=False), decision.reason
 
     async def _take_back(

@@ -25,6 +25,8 @@ Row = Mapping[str, Any]
 
 REST = 10.0
 """A look is fresh for this many times what it took."""
+KEPT_EVERY_S = 3600.0
+"""Looks that change no word are kept this far apart: each one is an event of the log."""
 TOLERANCE = 1e-9
 """Logs of evidence that differ by more are not the same."""
 
@@ -118,7 +120,13 @@ class Looker:
             if SILENCE in _gates(row) and SILENCE not in _gates(known):
                 text = f":zzz: {trial.challenger_id}: {decision.waiting_for[-1].reason}."
                 await self._mover.tell(tx, trial, SILENCE, text)
-            trial = await tx.experiments.note(trial, look, {**row, "seen": seen_of(seen)})
+            keep = (
+                decision.final
+                or trial.decision != look.decision
+                or now - float(known.get("kept", 0.0)) >= KEPT_EVERY_S
+            )
+            row |= {"seen": seen_of(seen), "kept": now if keep else known.get("kept", 0.0)}
+            trial = await tx.experiments.note(trial, look, row, keep=keep)
         return trial, decision
 
     def _look(self, trial: Trial, decision: Decision) -> Look:
