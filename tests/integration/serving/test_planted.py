@@ -104,7 +104,7 @@ async def test_a_stream_may_be_slow(tiny_base: Path) -> None:
         begun = loop.time()
         arrivals = [loop.time() - begun async for _ in streamed(client)]
     assert arrivals[0] >= 0.3
-    assert arrivals[-1] - arrivals[0] >= 0.1
+    assert arrivals[-1] >= 0.3 + 5 * 0.02
 
 
 @pytest.mark.parametrize(
