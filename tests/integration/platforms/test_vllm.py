@@ -1,6 +1,5 @@
 """Adapters come and go on running vLLM servers; nobody is sent to one that is not everywhere."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -139,14 +138,14 @@ async def test_a_publish_waits_for_a_replica_that_does_not_answer(
     base = await publishing.baseline()
     adapter = await registered(publishing.store, tmp_path, "late")
     servers[1].down = True
-    publish = asyncio.create_task(publishing.publish(adapter))
+    number, _ = await publishing.publisher.publish(adapter.id, None)
 
     async def half() -> bool:
-        async with publishing.store.begin() as tx:
-            found = await tx.deployments.in_states(DeploymentState.DESIRED)
-        return bool(found and found[0].proof)
+        assert not (await publishing.publisher.publish(adapter.id, number))[1]
+        return (await publishing.row(number)).proof is not None
 
     await publishing.until(half)
     assert (await publishing.active()).id == base.id
     servers[1].down = False
-    assert {each.name for each in (await publish).adapters} == {"late"}
+    active = await publishing.publish(adapter, number)
+    assert {each.name for each in active.adapters} == {"late"}

@@ -11,6 +11,7 @@ from feedback.ports import Generation, GenerationOptions, Message
 from feedback.serving.tgi import ScoredGeneration, TgiTextGenerator, TokenizedChat
 from retrain.publishing.probes import PROBE_TOKENS
 from retrain.publishing.proof import (
+    PARITY_CONVERSATIONS,
     ProbeSignature,
     prove,
     prove_isolation,
@@ -83,7 +84,7 @@ async def test_the_rendered_prompt_is_compared_by_its_ids(probe: VllmProbe) -> N
         text = render(messages).text + "\n"
         return TokenizedChat(text=text, token_ids=tuple(map(ord, text)))
 
-    assert await prove_prompt_parity(probe, render) == 4
+    assert await prove_prompt_parity(probe, render) == len(PARITY_CONVERSATIONS)
     with pytest.raises(TemplateRejectedError, match="token ids differ"):
         await prove_prompt_parity(probe, another)
 
