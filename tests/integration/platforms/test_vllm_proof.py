@@ -9,9 +9,8 @@ import pytest
 from feedback.errors import AdapterNotServedError, InvalidInputError, TemplateRejectedError
 from feedback.ports import Generation, GenerationOptions, Message
 from feedback.serving.tgi import ScoredGeneration, TgiTextGenerator, TokenizedChat
-from retrain.publishing.probes import PROBE_TOKENS
+from retrain.publishing.probes import PARITY_CONVERSATIONS, PROBE_TOKENS
 from retrain.publishing.proof import (
-    PARITY_CONVERSATIONS,
     ProbeSignature,
     prove,
     prove_isolation,
