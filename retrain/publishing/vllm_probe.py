@@ -83,9 +83,13 @@ class VllmProbe:
         self, messages: Sequence[Message], *, timeout_s: float = 30.0
     ) -> TokenizedChat:
         """Returns the token ids of the server's rendering; vLLM does not tell its text."""
+        # TGI continues a last message of the assistant by itself; vLLM has to be told.
+        continued = messages[-1].role == "assistant"
         body = {
             "model": await self._base(),
             "messages": [{"role": each.role, "content": each.content} for each in messages],
+            "add_generation_prompt": not continued,
+            "continue_final_message": continued,
         }
         async with mapped(self._base_url, what="tokenize"), asyncio.timeout(timeout_s):
             answer = await self._ask("POST", "/tokenize", body)
