@@ -16,13 +16,14 @@ from feedback.domain.pattern import (
     PreviousPattern,
 )
 from feedback.errors import InvalidInputError
+from feedback.mining.case import Case, Decision, VerdictPolicy
 from feedback.mining.cluster import NOISE, ClusterPolicy, Labels, centroids, cluster
 from feedback.mining.kinds import Failure, examine, kind_of
 from feedback.mining.labels import by_typicality, keywords
 from feedback.mining.rank import RankPolicy, distinct_people, priority, trend
 from feedback.mining.signals import is_failure, re_asked
 from feedback.mining.stable_ids import Named, name_clusters
-from feedback.mining.verdict import Case, Decision, VerdictPolicy, decide
+from feedback.mining.verdict import decide
 from feedback.ports import Embedder, Vectors
 
 Rows = NDArray[np.int64]

@@ -4,87 +4,22 @@ Data and documents come before weights: training on an answer that no document h
 model to state what it cannot look up, and training on contradicting corrections teaches nothing.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import numpy as np
 
 from feedback.domain.interaction import Reason
-from feedback.domain.pattern import PatternKind, PreviousPattern, Verdict
-from feedback.domain.text import normalise, sentences, words
-from feedback.knowledge.analysis import stem
+from feedback.domain.pattern import PatternKind, Verdict
+from feedback.mining.case import Case, Decision
 from feedback.mining.changes import contradicts, exact_facts, substance
+from feedback.mining.drafts import (
+    format_instruction,
+    outline,
+    phrase_instruction,
+    refusal_instruction,
+)
 from feedback.mining.kinds import Failure
 from feedback.mining.rank import distinct_people
-from feedback.ports import Vectors
-
-
-@dataclass(frozen=True, kw_only=True)
-class VerdictPolicy:
-    """Thresholds of the rules.
-
-    Attributes:
-        min_failures: A pattern with fewer is held.
-        min_people: A pattern that hit fewer distinct people is held.
-        missing_score: A best retrieval score below this means that no document answers.
-        out_of_scope_score: A best score below this means that the subject is not the bot's.
-        majority: Share of the members that must show a sign.
-        twin_cosine: Questions at least this alike ask the same.
-        conflict_share: Share of corrected twins that contradict from which people must settle it.
-        sample: At most this many members are compared pair by pair.
-    """
-
-    min_failures: int = 5
-    min_people: int = 2
-    missing_score: float = 0.45
-    out_of_scope_score: float = 0.15
-    majority: float = 0.5
-    twin_cosine: float = 0.8
-    conflict_share: float = 0.2
-    sample: int = 200
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decision:
-    """A verdict with its reasons, the rows that show it, and a first draft of the fix.
-
-    Attributes:
-        mended: The record shows that the fix is made, so the pattern is resolved.
-    """
-
-    verdict: Verdict
-    reasons: tuple[str, ...]
-    evidence_ids: tuple[str, ...] = ()
-    draft: str = ""
-    mended: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One pattern as the rules see it.
-
-    Attributes:
-        questions: Vectors of the members' questions, one row a failure.
-        corrections: Vectors of their corrections (zero rows without one); None when unknown.
-        previous: The same pattern in the run before, when it was there.
-    """
-
-    failures: Sequence[Failure]
-    kind: PatternKind
-    keywords: Sequence[str]
-    questions: Vectors
-    corrections: Vectors | None = None
-    previous: PreviousPattern | None = None
-    policy: VerdictPolicy = field(default_factory=VerdictPolicy)
-
-    def share(self, holds: Callable[[Failure], bool]) -> float:
-        """Returns the share of the members for which `holds` is true."""
-        return sum(1 for failure in self.failures if holds(failure)) / len(self.failures)
-
-    def ids(self, holds: Callable[[Failure], bool]) -> tuple[str, ...]:
-        """Returns the ids of the members for which `holds` is true."""
-        return tuple(failure.record.id for failure in self.failures if holds(failure))
-
 
 Rule = Callable[[Case], Decision | None]
 
@@ -190,7 +125,7 @@ def _stale(case: Case) -> Decision | None:
         verdict=Verdict.DOCUMENT,
         reasons=(f"People call the answers outdated: refresh the document.{named}",),
         evidence_ids=case.ids(lambda failure: Reason.OUTDATED in failure.record.reasons),
-        draft=_outline(case),
+        draft=outline(case),
     )
 
 
@@ -224,7 +159,7 @@ def _missing(case: Case) -> Decision | None:
         verdict=Verdict.DOCUMENT,
         reasons=(reason,),
         evidence_ids=case.ids(shows),
-        draft=_outline(case),
+        draft=outline(case),
     )
 
 
@@ -254,7 +189,7 @@ def _written(case: Case, found: int, looked: int, since: int) -> Decision | None
 def _prompt(case: Case) -> Decision | None:
     if case.previous is not None and case.previous.verdict is Verdict.PROMPT and _came_back(case):
         return None
-    for finder in (_format_instruction, _refusal_instruction, _phrase_instruction):
+    for finder in (format_instruction, refusal_instruction, phrase_instruction):
         found = finder(case)
         if found is not None:
             reason, instruction, evidence = found
@@ -273,80 +208,6 @@ def _came_back(case: Case) -> bool:
     resolved = case.previous.status.value in {"resolved", "regression"}
     old = set(case.previous.member_ids)
     return resolved and any(failure.record.id not in old for failure in case.failures)
-
-
-Found = tuple[str, str, tuple[str, ...]] | None
-
-
-def _format_instruction(case: Case) -> Found:
-    def layout(failure: Failure) -> bool:
-        by_reason = Reason.FORMAT in failure.record.reasons
-        return by_reason or (failure.change is not None and failure.change.format)
-
-    def wordy(failure: Failure) -> bool:
-        return Reason.TOO_WORDY in failure.record.reasons
-
-    if case.share(layout) >= case.policy.majority:
-        return (
-            "The words are right and the layout is not.",
-            "Lay answers out as the corrections do: short paragraphs, steps as a numbered list.",
-            case.ids(layout),
-        )
-    if case.share(wordy) >= case.policy.majority:
-        lengths = [len(f.record.correction.split()) for f in case.failures if f.record.correction]
-        limit = f" in at most {round(float(np.median(lengths)))} words" if lengths else " briefly"
-        return ("People find the answers too wordy.", f"Answer{limit}.", case.ids(wordy))
-    return None
-
-
-def _refusal_instruction(case: Case) -> Found:
-    if case.kind is not PatternKind.REFUSAL:
-        return None
-    return (
-        "The bot refuses although documents or reviewers answer it.",
-        "When a source covers the question, answer from it; refuse only what no source covers.",
-        case.ids(lambda failure: failure.kind is PatternKind.REFUSAL),
-    )
-
-
-def _phrase_instruction(case: Case) -> Found:
-    """Words beside the subject that most corrections of a tone pattern add."""
-    if case.kind is not PatternKind.TONE:
-        return None
-    corrected = [failure for failure in case.failures if failure.change is not None]
-    if len(corrected) < case.policy.min_failures:
-        return None
-    holders: dict[tuple[str, ...], list[str]] = {}
-    for failure in corrected:
-        before = normalise(failure.record.answer)
-        subject = substance(f"{failure.record.answer} {failure.record.question}")
-        for phrase in _phrases(failure.record.correction or "", subject):
-            if " ".join(phrase) not in before:
-                holders.setdefault(phrase, []).append(failure.record.id)
-    needed = 0.6 * len(corrected)
-    common = [phrase for phrase, ids in holders.items() if len(ids) >= needed]
-    if not common:
-        return None
-    phrase = max(common, key=lambda item: (len(item), len(holders[item]), item))
-    text = " ".join(phrase)
-    return (
-        f"{len(holders[phrase])} of {len(corrected)} corrections add the words {text!r}.",
-        f"Use the words {text!r} where they fit.",
-        tuple(holders[phrase]),
-    )
-
-
-def _phrases(text: str, subject: frozenset[str]) -> set[tuple[str, ...]]:
-    """Returns every run of three to six words of a sentence that says nothing of the subject."""
-    found = set()
-    for sentence in sentences(text):
-        tokens = normalise(sentence).split()
-        about = [stem(token) in subject for token in tokens]
-        for length in range(3, 7):
-            for start in range(len(tokens) - length + 1):
-                if not any(about[start : start + length]):
-                    found.add(tuple(tokens[start : start + length]))
-    return found
 
 
 def _tone(case: Case) -> Decision | None:
@@ -374,21 +235,6 @@ def _wrong_with_source(case: Case) -> Decision | None:
         else "Reviewers agree on other answers, and no missing document shows in the rows."
     )
     return Decision(verdict=Verdict.FINE_TUNE, reasons=(reason,), evidence_ids=case.ids(taught))
-
-
-def _outline(case: Case) -> str:
-    """Drafts a document: a title and the questions it must answer, twins left out."""
-    asked: list[str] = []
-    seen: list[set[str]] = []
-    for failure in case.failures:
-        bag = set(words(failure.record.question))
-        if all(len(bag & other) < 0.6 * len(bag | other) for other in seen):
-            asked.append(failure.record.question.strip())
-            seen.append(bag)
-        if len(asked) == 8:
-            break
-    title = " ".join(case.keywords[:4]) or "Untitled"
-    return "\n".join([f"# {title}", "", *(f"- {question}" for question in asked)])
 
 
 RULES: tuple[Rule, ...] = (

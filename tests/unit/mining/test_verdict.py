@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from feedback.domain.interaction import InteractionRecord, Reason
 from feedback.domain.pattern import PatternStatus, PreviousPattern, Verdict
+from feedback.mining.case import Case, Decision
 from feedback.mining.kinds import examine, kind_of
-from feedback.mining.verdict import Case, Decision, decide
+from feedback.mining.verdict import decide
 from tests.unit.mining.rows import row
 
 ASKED = "How many days are exports kept?"
