@@ -93,6 +93,7 @@ def evidence_history(rows: Sequence[tuple[str, str, float]]) -> Chart:
     ]
     names = list(dict.fromkeys(what for what, _, _ in rows))
     title = "Evidence over time: at 100 % it decides"
+    legend = {"orient": "top", "symbolType": "stroke", "columns": 2, "labelLimit": 220}
     return Chart(
         title=title,
         spec={
@@ -131,17 +132,13 @@ def evidence_history(rows: Sequence[tuple[str, str, float]]) -> Chart:
                             "type": "nominal",
                             "title": None,
                             "scale": {"domain": names, "range": list(_HISTORY_COLOURS)},
-                            "legend": {
-                                "orient": "top",
-                                "symbolType": "stroke",
-                                "columns": 2,
-                                "labelLimit": 220,
-                            },
+                            "legend": legend,
                         },
                         "strokeDash": {
                             "field": "what",
                             "type": "nominal",
-                            "legend": None,
+                            "title": None,
+                            "legend": legend,
                             "scale": {"domain": names, "range": list(_HISTORY_DASHES)},
                         },
                         "tooltip": [
