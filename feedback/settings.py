@@ -204,7 +204,7 @@ class PublishSettings(_Group):
     published to them."""
     launcher: str = ""
     """`process`: command line of a server, such as `text-generation-launcher --model-id /model`;
-    empty: `understudy model-server`. It gets LORA_ADAPTERS and PORT in its environment, and `{port}`
+    empty: `understudy model-server`. It gets LORA_ADAPTERS and PORT as variables, and `{port}`
     in its words."""
     host: str = "127.0.0.1"
     """`process`, `compose`: under which name bots reach this host."""

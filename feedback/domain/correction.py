@@ -113,7 +113,6 @@ class Correction:
     card_ts: str | None = None
     decided_at: datetime | None = None
     post_in_thread: bool = False
-
     rivals: tuple[str, ...] = ()
     rival_texts: tuple[str, ...] = ()
 
@@ -126,6 +125,7 @@ def card_effect(correction: Correction) -> tuple[str, str, dict[str, str]]:
     """Returns key, kind and payload of the effect that draws the card of a correction anew."""
     payload = {"correction_id": correction.id, "team": correction.team}
     return f"card:{correction.id}:{correction.row_version}", REVIEW_CARD, payload
+
 
 @dataclass(frozen=True, kw_only=True)
 class Review:

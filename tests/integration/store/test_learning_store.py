@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -237,7 +238,7 @@ async def test_what_is_not_proven_gets_no_traffic(store: Store) -> None:
 
 async def test_a_later_check_takes_traffic_away_but_only_from_the_active_one(store: Store) -> None:
     served = [ServedAdapter(name="a1", path="/a1", sha256="s")]
-    proof = {"adapters": {"a1": {}}}
+    proof: dict[str, Any] = {"adapters": {"a1": {}}}
     async with store.begin() as tx:
         blue = await tx.deployments.desire("b", served, NOW)
         await tx.deployments.activate(blue, proof=proof, at=NOW)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from feedback.domain.cycle import Cycle, CycleOptions, CycleOutcome, CycleState
 from feedback.domain.interaction import Arm
@@ -102,7 +103,7 @@ async def open_cycle(tx: Transaction, *, training: bool) -> None:
         began,
     )
     await tx.deployments.update(deployment, began, url="http://127.0.0.1:8620")
-    proof = {"adapters": {name: {} for name in (CHAMPION, CHALLENGER)}}
+    proof: dict[str, Any] = {"adapters": {name: {} for name in (CHAMPION, CHALLENGER)}}
     await tx.deployments.activate(deployment, proof=proof, at=began + timedelta(hours=1))
 
 
