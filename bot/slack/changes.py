@@ -9,9 +9,10 @@ from bot.interrupting import Interruptions
 from bot.slack.api import SlackApi
 from bot.slack.asking import Asking
 from bot.slack.payloads import DeletedMessage, EditedMessage, Identity, Question
+from bot.worker import PostponedError
 from feedback.domain.delivery import Delivery, InboxRow, Waiting
 from feedback.domain.interaction import InteractionState
-from feedback.errors import UnavailableError, UnderstudyError
+from feedback.errors import UnderstudyError
 from feedback.store.unit_of_work import Store
 
 _log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class QuestionChanges:
         """Takes an edit over; True when the inbox row was closed with an answer.
 
         Raises:
-            UnavailableError: The question is being read right now; come back in a moment.
+            PostponedError: The question is being read right now; come back in a moment.
         """
         key = f"{event.team}:{event.channel}:{event.ts}"
         async with self._store.begin() as tx:
@@ -76,7 +77,7 @@ class QuestionChanges:
                 await self._tell(event, interaction.asker)
             return False
         if waiting is Waiting.IN_HAND:
-            raise UnavailableError(f"question {key} is being read right now", retry_after=0.2)
+            raise _being_read(key)
         if waiting is Waiting.CLOSED and event.question and event.newly_mentioned:
             return await self._asking.handle(row, event.question)
         return False
@@ -85,14 +86,14 @@ class QuestionChanges:
         """Erases a question and what was made of it.
 
         Raises:
-            UnavailableError: The question is being read right now; come back in a moment.
+            PostponedError: The question is being read right now; come back in a moment.
         """
         key = f"{event.team}:{event.channel}:{event.ts}"
         async with self._store.begin() as tx:
             erased = await tx.conversations.erase_question(event.team, event.channel, event.ts)
             gone = erased or await tx.inbox.withdraw(key)
         if not gone:
-            raise UnavailableError(f"question {key} is being read right now", retry_after=0.2)
+            raise _being_read(key)
         self._interruptions.look()
 
     def _expected(self, question: Question) -> bool:
@@ -106,6 +107,11 @@ class QuestionChanges:
             await self._api.whisper(event.channel, asker, EDIT_NOTE, thread_ts=root)
         except UnderstudyError as exc:
             _log.info("%s is not told that the answer stays: %s", asker, exc)
+
+
+def _being_read(key: str) -> PostponedError:
+    """No attempt, because its reader may be dead and is taken for alive until the lease ends."""
+    return PostponedError(f"question {key} is being read right now", retry_after=0.2)
 
 
 def _first_time(row: InboxRow, question: Question, key: str) -> Delivery:

@@ -84,7 +84,13 @@ class DeploymentWatch:
         """Looks once when it is due. A server that cannot be asked is looked at again later."""
         if self._monotonic() < self._due:
             return
-        self._due = self._monotonic() + self._every_s
+        try:
+            await self._look()
+        finally:
+            # From its end: checks that take longer than the pause would leave nothing but checks.
+            self._due = self._monotonic() + self._every_s
+
+    async def _look(self) -> None:
         async with self._store.begin() as tx:
             active = await tx.deployments.active()
             names = [item.name for item in active.in_use] if active else []

@@ -38,7 +38,11 @@ QUESTION = "What is 2 + 3?"
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running() -> AsyncIterator[Running]:
     async with running_stack(
-        {"UNDERSTUDY_MODEL__MAX_TOKENS": "32", "UNDERSTUDY_MODEL__RECHECK_S": "1"}
+        {
+            "UNDERSTUDY_MODEL__MAX_TOKENS": "32",
+            "UNDERSTUDY_MODEL__RECHECK_S": "5",
+            "UNDERSTUDY_EXPERIMENT__SHADOW_QUESTIONS": "4",
+        }
     ) as opened:
         yield opened
 

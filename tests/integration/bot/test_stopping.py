@@ -327,3 +327,39 @@ async def test_an_edit_that_overtakes_its_question_is_the_question(
         found = await tx.conversations.by_question(TEAM, channel, root)
     assert found is not None
     assert (found.question, found.state) == ("How do I import?", InteractionState.POSTED)
+
+
+async def test_an_edit_waits_for_a_question_whose_worker_died(
+    desk: Desk, dispatch: Dispatch
+) -> None:
+    asked = await desk.people.post(user=AMIRA, channel=SUPPORT, text="hello")
+    await desk.people.wait_until_settled()
+    await desk.idle()
+    async with desk.store.begin() as tx:
+        await tx.connection.exec_driver_sql("delete from inbox")
+    await desk.ask()  # the only worker is busy, so nobody takes what comes now
+    root = asked.ts
+    message = {"user": AMIRA, "ts": root, "text": f"<@{BOT}> How do I exprot?", "type": "message"}
+    place = {"channel": SUPPORT, "channel_type": "channel"}
+    assert await dispatch({**message, **place, "event_ts": root}) == 200
+    async with desk.store.begin() as tx:
+        # Longer than all the attempts that a row has.
+        await tx.connection.exec_driver_sql(
+            "update inbox set state = 'leased', lease_owner = 'dead', attempts = 1, "
+            f"lease_until = now() + interval '3 s' where question_key = '{TEAM}:{SUPPORT}:{root}'"
+        )
+    edited = {"ts": f"{float(root) + 2:.6f}"}
+    edit = {
+        "type": "message",
+        "subtype": "message_changed",
+        **place,
+        "message": {**message, "text": f"<@{BOT}> How do I import?", "edited": edited},
+        "previous_message": message,
+        "event_ts": edited["ts"],
+    }
+    assert await dispatch(edit) == 200
+    desk.model.gate.set()
+    await desk.idle()
+    found = await desk.find(asked)
+    assert found is not None
+    assert (found.question, found.state) == ("How do I import?", InteractionState.POSTED)
