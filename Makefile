@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Files stay together, for their fixtures, and in order: the long ones of tests/acceptance come first.
+PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 STAMP := $(VENV)/.installed
 EMULATOR := local-slack-linux-x64@0.1.8
 EMULATOR_SHA512 := d810932b129a8e364d5824828fae89ab954349c503369199d65037dbcd48f11be90c4e3f50b0b00b6e9395c5baff8b0f6d24ecd364372a34e296d269dd9044be
@@ -29,8 +31,8 @@ demo: setup ## run the whole loop offline on the sample company, with the before
 up: setup ## start the local stack to play with by hand (sandbox workspace in a browser)
 	$(BIN)/understudy up $(ARGS)
 
-test: setup browser ## run the whole test suite
-	$(BIN)/pytest -q $(ARGS)
+test: setup browser ## run the whole test suite, in two processes
+	$(BIN)/pytest -q $(PARALLEL) $(ARGS)
 
 check: setup fmt-check lint types imports ## formatting, lint, types, import rules
 
@@ -51,7 +53,7 @@ imports: setup ## the arrows between the packages
 	$(BIN)/lint-imports
 
 cov: setup browser ## test suite with a coverage report in htmlcov/
-	$(BIN)/pytest -q --cov --cov-report=term --cov-report=html $(ARGS)
+	$(BIN)/pytest -q $(PARALLEL) --cov --cov-report=term --cov-report=html $(ARGS)
 
 browser: ## Chromium for the tests that drive a real browser (Debian's package)
 	@command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null)
