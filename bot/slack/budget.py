@@ -50,6 +50,9 @@ POSTS_PER_CHANNEL = 3
 POSTS_SECONDS = 3.0
 """One post a second in a channel, with the short bursts that Slack allows."""
 
+TRAVEL_S = 0.25
+"""Slack counts calls when they arrive, some late, some not: windows are so many seconds longer."""
+
 BEST_EFFORT = frozenset(
     [
         "agents.sessions.setStatus",
@@ -146,6 +149,7 @@ class Budget:
     Args:
         share: Part of the tiers that this process uses, 0..1; several processes divide them. 0
             asks no questions (a local workspace on simulated time has no tiers).
+        travel_s: Most seconds by which the way to Slack of two calls differs.
         clock: Seconds of a monotonic clock.
         sleep: Waits so many seconds of that clock.
     """
@@ -154,10 +158,12 @@ class Budget:
         self,
         *,
         share: float = 1.0,
+        travel_s: float = TRAVEL_S,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._share = share
+        self._travel_s = travel_s
         self._clock = clock
         self._sleep = sleep
         self._windows: dict[tuple[str, str], _Window] = {}
@@ -256,7 +262,7 @@ class Budget:
             # A share of three posts would round to none: the stretch grows instead.
             most = max(1, int(calls * self._share))
             stretch = seconds * most / (calls * self._share)
-            self._windows[key] = _Window(calls=most, seconds=stretch)
+            self._windows[key] = _Window(calls=most, seconds=stretch + self._travel_s)
         return self._windows[key]
 
 

@@ -39,7 +39,7 @@ class Hands:
 
 
 def budget_of(hands: Hands, share: float = 1.0) -> Budget:
-    return Budget(share=share, clock=hands.clock, sleep=hands.sleep)
+    return Budget(share=share, travel_s=0, clock=hands.clock, sleep=hands.sleep)
 
 
 def made_at(hands: Hands, budget: Budget, method: str, channel: str = "") -> float | None:
@@ -273,3 +273,11 @@ def test_tiers_are_those_of_slack() -> None:
         if known.get(method) is not None:
             assert per_minute == known[method], method
     assert known.keys() >= {"chat.update", "chat.postEphemeral", "chat.startStream"}
+
+
+def test_windows_are_longer_by_the_way_to_slack() -> None:
+    hands = Hands()
+    budget = Budget(travel_s=0.25, clock=hands.clock, sleep=hands.sleep)
+    for _ in range(POSTS_PER_CHANNEL):
+        assert made_at(hands, budget, "chat.postMessage", "C1") == hands.now
+    assert made_at(hands, budget, "chat.postMessage", "C1") == hands.now + POSTS_SECONDS + 0.25
