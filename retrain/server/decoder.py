@@ -95,7 +95,9 @@ class KeyValueCache:
     def _allocate(self) -> list[Tensor]:
         d = self._dimensions
         shape = (self.rows, 2 * d.kv_heads, self.positions, d.head_dim)
-        return [torch.zeros(shape) for _ in range(d.layers)]
+        # It may grow within a step; a tensor born in inference mode could only be written there.
+        with torch.inference_mode(mode=False):
+            return [torch.zeros(shape) for _ in range(d.layers)]
 
     def reserve(self, rows: int, positions: int) -> None:
         """Makes room for `rows` rows of `positions` positions; keeps what is there."""

@@ -123,3 +123,13 @@ def test_answers_are_the_same_with_and_without(
     (line,) = [line for line in page.splitlines() if line.startswith("understudy_prefix")]
     # The second ending, for each of four, and every prompt of the second round.
     assert int(line.split()[1]) >= 12 * BLOCK
+
+
+def test_a_cache_that_grew_within_a_step_takes_what_is_known(snapshot: Snapshot) -> None:
+    cache = KeyValueCache(snapshot.decoder.dimensions, rows=1, positions=BLOCK)
+    known = torch.ones_like(cache.read(0, 0, BLOCK))
+    with torch.inference_mode():
+        cache.reserve(4, 4 * BLOCK)
+    cache.write(3, BLOCK, known)
+    cache.move(3, 0, 2 * BLOCK)
+    assert torch.equal(cache.read(0, BLOCK, 2 * BLOCK), known)
