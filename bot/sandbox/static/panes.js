@@ -11,6 +11,7 @@ export class Panes {
     this.main = document.getElementById("main");
     this.aside = document.getElementById("thread");
     this.shell = document.getElementById("shell");
+    this.composers = new Map();
     this.view = new MessageView({
       user: (id) => app.store.users.get(id),
       me: () => app.user,
@@ -31,16 +32,18 @@ export class Panes {
     const { store, place, user } = this.app;
     const channel = store.channels.get(place.channel);
     const isHome = place.tab === "home";
+    const typing = document.activeElement;
     this.list = h("div", { class: "messages", role: "log", "aria-label": "Messages", tabindex: 0 });
     this.status = h("div", { class: "status", role: "status", "aria-live": "polite" });
     const joined = channel.members.includes(user);
     this.composer = joined && !isHome ? this.#composer(channel, null) : null;
+    this.prompts = isHome ? null : this.#prompts(channel);
     const join = h("button", { type: "button", class: "button primary", onclick: () => this.app.join(channel.id) }, "Join channel");
     fill(
       this.main,
       this.#header(channel),
       isHome ? this.#home() : this.list,
-      isHome ? null : this.#prompts(channel),
+      this.prompts,
       isHome ? null : this.status,
       this.composer?.element ?? (isHome ? null : h("div", { class: "join" }, join)),
     );
@@ -53,6 +56,7 @@ export class Panes {
     }
     if (focus === "thread") this.reply?.focus();
     else if (focus) this.composer?.focus();
+    else if (typing?.isConnected) typing.focus();
   }
 
   // Redraws only what a change touches, so that nothing typed is lost.
@@ -62,11 +66,17 @@ export class Panes {
       if (this.app.place.tab === "home") this.draw();
       return undefined;
     }
-    if (entry.kind === "prompts") return this.draw();
     if (this.app.place.tab === "home") return undefined;
+    if (entry.kind === "prompts") return this.#suggestAnew();
     keepAtBottom(this.list, () => this.#update(this.list, entry, false));
     if (this.replies) keepAtBottom(this.replies, () => this.#update(this.replies, entry, true));
     return undefined;
+  }
+
+  #suggestAnew() {
+    this.prompts?.remove();
+    this.prompts = this.#prompts(this.app.store.channels.get(this.app.place.channel));
+    if (this.prompts) this.status.before(this.prompts);
   }
 
   // Turns a message into a field with its text; `save(text)` gets what the person made of it.
@@ -177,7 +187,14 @@ export class Panes {
     return rows;
   }
 
+  // One for each place and person, so that what is typed outlives every redrawing.
   #composer(channel, thread) {
+    const key = [this.app.user, channel.id, thread].join();
+    if (!this.composers.has(key)) this.composers.set(key, this.#newComposer(channel, thread));
+    return this.composers.get(key);
+  }
+
+  #newComposer(channel, thread) {
     const title = this.app.store.title(channel, this.app.user);
     const where = channel.kind === "im" ? title : `#${title}`;
     return new Composer({

@@ -96,6 +96,21 @@ async def test_a_prompt_is_asked_and_its_answer_stopped(
     assert entity["value"] == "C0SUPPORT2"
 
 
+async def test_what_is_typed_stays_when_prompts_come(
+    app: AsyncApp, sandbox: RunningSandbox, people: SandboxClient, web: AsyncWebClient, page: Page
+) -> None:
+    async with connected(app, sandbox):
+        await page.locator(".room", has_text="Understudy").click()
+        await page.get_by_label("Message Understudy").press_sequentially("How do")
+        prompts = [{"title": "Export a report", "message": "How do I export a report?"}]
+        channel = await people.open_dm(user=AMIRA)
+        body = {"channel_id": channel, "title": "Try this", "prompts": prompts}
+        await web.api_call("assistant.threads.setSuggestedPrompts", json=body)
+        await page.get_by_role("button", name="Export a report").wait_for()
+        await page.keyboard.type(" I export")
+        assert await page.get_by_label("Message Understudy").input_value() == "How do I export"
+
+
 async def test_trouble_is_shown_in_the_modal_and_nothing_typed_is_lost(
     app: AsyncApp, sandbox: RunningSandbox, people: SandboxClient, web: AsyncWebClient, page: Page
 ) -> None:
