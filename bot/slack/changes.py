@@ -13,7 +13,7 @@ from bot.worker import PostponedError
 from feedback.domain.delivery import Delivery, InboxRow, Waiting
 from feedback.domain.interaction import InteractionState
 from feedback.errors import UnderstudyError
-from feedback.store.unit_of_work import Store
+from feedback.store.unit_of_work import Store, Transaction
 
 _log = logging.getLogger(__name__)
 
@@ -55,14 +55,11 @@ class QuestionChanges:
         Raises:
             PostponedError: The question is being read right now; come back in a moment.
         """
-        key = f"{event.team}:{event.channel}:{event.ts}"
+        waiting = None
         async with self._store.begin() as tx:
             interaction = await tx.conversations.by_question(event.team, event.channel, event.ts)
             if interaction is None:
-                waiting = await tx.inbox.revise(key, event.text, edited_ts=event.edited_ts)
-                if waiting is Waiting.UNKNOWN and event.question and self._expected(event.question):
-                    # The edit overtook its question, whose late arrival is a duplicate then.
-                    await tx.inbox.add(_first_time(row, event.question, key))
+                waiting = await self._revise(tx, row, event)
             else:
                 changed = await self._answering.resync(
                     tx,
@@ -75,12 +72,28 @@ class QuestionChanges:
             self._interruptions.look()
             if changed and interaction.state is InteractionState.POSTED:
                 await self._tell(event, interaction.asker)
-            return False
-        if waiting is Waiting.IN_HAND:
-            raise _being_read(key)
-        if waiting is Waiting.CLOSED and event.question and event.newly_mentioned:
+        elif waiting is Waiting.CLOSED and event.question and event.newly_mentioned:
             return await self._asking.handle(row, event.question)
         return False
+
+    async def _revise(self, tx: Transaction, row: InboxRow, event: EditedMessage) -> Waiting:
+        """Changes a question that nobody has read yet.
+
+        Raises:
+            PostponedError: Somebody reads it, or began to while we looked.
+        """
+        key = _key(event)
+        waiting = await tx.inbox.revise(key, event.text, edited_ts=event.edited_ts)
+        if waiting is not Waiting.UNKNOWN:
+            read = waiting is Waiting.IN_HAND or await self._is_read(tx, event)
+        elif event.question and self._expected(event.question):
+            # The edit overtook its question, whose late arrival is a duplicate then.
+            read = await tx.inbox.add(_first_time(row, event.question, key)) is None
+        else:
+            read = False
+        if read:
+            raise _being_read(key)
+        return waiting
 
     async def deleted(self, event: DeletedMessage) -> None:
         """Erases a question and what was made of it.
@@ -88,18 +101,28 @@ class QuestionChanges:
         Raises:
             PostponedError: The question is being read right now; come back in a moment.
         """
-        key = f"{event.team}:{event.channel}:{event.ts}"
+        key = _key(event)
         async with self._store.begin() as tx:
-            erased = await tx.conversations.erase_question(event.team, event.channel, event.ts)
-            gone = erased or await tx.inbox.withdraw(key)
-        if not gone:
-            raise _being_read(key)
+            if not await tx.conversations.erase_question(event.team, event.channel, event.ts):
+                gone = await tx.inbox.withdraw(key)
+                if not gone or await self._is_read(tx, event):
+                    raise _being_read(key)
         self._interruptions.look()
 
+    async def _is_read(self, tx: Transaction, event: EditedMessage | DeletedMessage) -> bool:
+        """Whether a question that was not stored a moment ago is stored now.
+
+        Its row in the inbox is locked by then, so the answer holds until we are done. What is
+        stored is changed in a transaction of its own, which locks as the answering worker does.
+        """
+        found = await tx.conversations.by_question(event.team, event.channel, event.ts)
+        return found is not None
+
     def _expected(self, question: Question) -> bool:
-        """Whether a message that we never saw must be on its way to us."""
+        """Whether a message that we never saw must be on its way to us, and may be meant for us."""
         age_s = float(question.edited_ts or question.ts) - float(question.ts)
-        return (question.direct or question.mentioned) and age_s < _FRESH_S
+        follows = question.ts != question.thread_ts
+        return (question.direct or question.mentioned or follows) and age_s < _FRESH_S
 
     async def _tell(self, event: EditedMessage, asker: str) -> None:
         root = event.question.thread_ts if event.question else event.ts
@@ -107,6 +130,10 @@ class QuestionChanges:
             await self._api.whisper(event.channel, asker, EDIT_NOTE, thread_ts=root)
         except UnderstudyError as exc:
             _log.info("%s is not told that the answer stays: %s", asker, exc)
+
+
+def _key(event: EditedMessage | DeletedMessage) -> str:
+    return f"{event.team}:{event.channel}:{event.ts}"
 
 
 def _being_read(key: str) -> PostponedError:

@@ -75,8 +75,11 @@ async def test_when_the_bot_does_not_know_it_calls_who_is_on_call(workplace: Wor
 async def test_one_takes_it_and_the_other_is_told(workplace: Workplace) -> None:
     people = workplace.people
     called = await call(workplace)
-    await people.click(user=BEN, message=called, action_id="handoff_take")
-    await people.click(user=GRACE, message=called, action_id="handoff_take")
+    async with workplace.store.begin() as tx:
+        # Both have clicked before the card can say that one of them was faster.
+        await tx.connection.exec_driver_sql("lock table handoffs in exclusive mode")
+        await people.click(user=BEN, message=called, action_id="handoff_take")
+        await people.click(user=GRACE, message=called, action_id="handoff_take")
     answer = (await workplace.answers(str(called.thread_ts)))[0]
     await message_saying(workplace, answer, "takes care")
     row = await handoff(workplace, answer)

@@ -11,10 +11,12 @@ from bot.runtime import Bot
 from bot.sandbox.client import SandboxClient
 from bot.sandbox.gestures import SandboxMessage
 from bot.sandbox.server import RunningSandbox
+from bot.slack.payloads import moment_of
 from feedback.domain.interaction import Interaction, InteractionState
 from feedback.errors import UnavailableError
 from feedback.serving.fake import FakeTextGenerator
 from feedback.settings import Settings
+from feedback.store.conversations import Thread
 from feedback.store.unit_of_work import Store
 from tests.integration.bot.conftest import (
     AMIRA,
@@ -292,41 +294,105 @@ async def test_a_question_that_was_deleted_before_it_came_is_not_answered(
     assert desk.model.asked == []
 
 
+@pytest.mark.parametrize("mention", [f"<@{BOT}> ", ""], ids=["mention", "follow-up"])
 async def test_an_edit_that_overtakes_its_question_is_the_question(
-    desk: Desk, dispatch: Dispatch
+    desk: Desk, dispatch: Dispatch, mention: str
 ) -> None:
     desk.model.gate.set()
-    # A real message to answer under; of the bot's own copy nothing is left.
-    asked = await desk.people.post(user=AMIRA, channel=SUPPORT, text="hello")
-    await desk.people.wait_until_settled()
+    root = await desk.people.post(user=AMIRA, channel=SUPPORT, text=f"<@{BOT}> How do I export?")
+    await desk.people.wait_for_reply(channel=SUPPORT, thread_ts=root.ts)
     await desk.idle()
-    async with desk.store.begin() as tx:
-        await tx.connection.exec_driver_sql("delete from inbox")
-    channel, root = SUPPORT, asked.ts
-    message = {"user": AMIRA, "ts": root, "text": f"<@{BOT}> How do I import?", "type": "message"}
+    ts = f"{float(root.ts) + 5:.6f}"
+    message = {
+        "user": AMIRA,
+        "ts": ts,
+        "thread_ts": root.ts,
+        "text": f"{mention}How do I import?",
+        "type": "message",
+    }
+    original = {**message, "text": f"{mention}How do I exprot?"}
+    place = {"channel": SUPPORT, "channel_type": "channel"}
     edit = {
         "type": "message",
         "subtype": "message_changed",
-        "channel": channel,
-        "channel_type": "channel",
-        "message": {**message, "edited": {"ts": f"{float(root) + 2:.6f}"}},
-        "previous_message": {**message, "text": f"<@{BOT}> How do I exprot?"},
-        "event_ts": f"{float(root) + 2:.6f}",
-    }
-    original = {
-        **message,
-        "text": f"<@{BOT}> How do I exprot?",
-        "channel": channel,
-        "channel_type": "channel",
+        **place,
+        "message": {**message, "edited": {"ts": f"{float(ts) + 2:.6f}"}},
+        "previous_message": original,
+        "event_ts": f"{float(ts) + 2:.6f}",
     }
     assert await dispatch(edit) == 200
     await desk.idle()
-    assert await dispatch({**original, "event_ts": root}) == 200
+    assert await dispatch({**original, **place, "event_ts": ts}) == 200
     await desk.idle()
     async with desk.store.begin() as tx:
-        found = await tx.conversations.by_question(TEAM, channel, root)
+        found = await tx.conversations.by_question(TEAM, SUPPORT, ts)
     assert found is not None
     assert (found.question, found.state) == ("How do I import?", InteractionState.POSTED)
+
+
+@pytest.mark.parametrize("change", ["edit", "deletion"])
+async def test_a_change_that_meets_its_question_while_it_is_stored_is_not_lost(
+    desk: Desk, dispatch: Dispatch, change: str
+) -> None:
+    asked = await desk.people.post(user=AMIRA, channel=SUPPORT, text="hello")
+    await desk.people.wait_until_settled()
+    await desk.idle()
+    message = {"user": AMIRA, "ts": asked.ts, "text": f"<@{BOT}> exprot?", "type": "message"}
+    at = f"{float(asked.ts) + 2:.6f}"
+    event = {
+        "type": "message",
+        "channel": SUPPORT,
+        "channel_type": "channel",
+        "previous_message": message,
+        "event_ts": at,
+    }
+    if change == "edit":
+        new = {**message, "text": f"<@{BOT}> export?", "edited": {"ts": at}}
+        event |= {"subtype": "message_changed", "message": new}
+    else:
+        event |= {"subtype": "message_deleted", "deleted_ts": asked.ts}
+    async with desk.store.begin() as tx:
+        # The other process: it has the row, stores what it reads and is done with it.
+        await tx.connection.exec_driver_sql(
+            f"update inbox set state = 'done' where question_key = '{TEAM}:{SUPPORT}:{asked.ts}'"
+        )
+        assert await dispatch(event) == 200
+        await until(lambda: _somebody_waits(desk.store))
+        thread = Thread(
+            key=f"{TEAM}:{SUPPORT}:{asked.ts}",
+            team=TEAM,
+            channel=SUPPORT,
+            thread_ts=asked.ts,
+            started_by=AMIRA,
+            started_at=moment_of(asked.ts),
+            placeholders={},
+        )
+        await tx.conversations.open_thread(thread)
+        await tx.conversations.create_pending(
+            Interaction(
+                id="i-met",
+                thread_key=thread.key,
+                team=TEAM,
+                channel=SUPPORT,
+                question_ts=asked.ts,
+                asker=AMIRA,
+                asked_at=thread.started_at,
+                question="exprot?",
+            )
+        )
+    await desk.idle()
+    found = await desk.find(asked)
+    assert found is not None
+    if change == "edit":
+        assert found.question == "export?"
+    else:
+        assert (found.question, found.state) == ("", InteractionState.ERASED)
+
+
+async def _somebody_waits(store: Store) -> bool:
+    async with store.begin() as tx:
+        waiting = "select count(*) from pg_locks where not granted"
+        return bool((await tx.connection.exec_driver_sql(waiting)).scalar())
 
 
 async def test_an_edit_waits_for_a_question_whose_worker_died(
