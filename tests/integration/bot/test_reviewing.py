@@ -278,8 +278,11 @@ async def test_the_bots_own_answer_is_no_reply_to_teach(workplace: Workplace) ->
 async def test_two_claims_at_once_and_one_wins(workplace: Workplace) -> None:
     people = workplace.people
     card = await propose(workplace)
-    await people.click(user=GRACE, message=card, action_id="review_claim")
-    await people.click(user=HENRIK, message=card, action_id="review_claim")
+    async with workplace.store.begin() as tx:
+        # Both have clicked before the card can say that one of them was faster.
+        await tx.connection.exec_driver_sql("lock table corrections in exclusive mode")
+        await people.click(user=GRACE, message=card, action_id="review_claim")
+        await people.click(user=HENRIK, message=card, action_id="review_claim")
 
     async def settled() -> bool:
         return (await only_correction(workplace)).claimed_by is not None
