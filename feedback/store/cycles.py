@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, text, update
+from sqlalchemy import RowMapping, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from feedback.domain.audit import AuditEntry
@@ -182,6 +182,24 @@ class SqlCycles:
         if row is None:
             return None
         return row["id"], row["requested_by"], CycleOptions.from_row(row["options"])
+
+    async def drop_overtaken(self) -> list[tuple[int, str, CycleOptions]]:
+        """Takes requests to try an adapter out of the queue when a newer one waits, too.
+
+        Returns:
+            What was taken out: (id, who asked, options), oldest first.
+        """
+        tries = (cycle_requests.c.cycle_id.is_(None)) & (
+            func.coalesce(cycle_requests.c.options["adapter_id"].astext, "") != ""
+        )
+        newest = select(func.max(cycle_requests.c.id)).where(tries).scalar_subquery()
+        dropped = await self._connection.execute(
+            delete(cycle_requests)
+            .where(tries, cycle_requests.c.id < newest)
+            .returning(cycle_requests.c.id, cycle_requests.c.requested_by, cycle_requests.c.options)
+        )
+        found = [(row.id, row.requested_by, CycleOptions.from_row(row.options)) for row in dropped]
+        return sorted(found, key=lambda request: request[0])
 
     async def take_request(self, request_id: int, cycle_id: str) -> None:
         """Marks a request as served by a cycle."""

@@ -21,6 +21,7 @@ from feedback.domain.cycle import (
     next_state,
 )
 from feedback.errors import ConfigurationError, ConflictError, PermanentError
+from feedback.operations import quoted
 from feedback.store.unit_of_work import Store, Transaction
 from retrain.scheduling.schedule import CycleSchedule
 
@@ -86,6 +87,7 @@ class CycleRunner:
 
     async def _start_if_due(self, tx: Transaction) -> Cycle | None:
         now = self._clock.now()
+        await self._drop_overtaken(tx, now)
         request = await tx.cycles.next_request()
         if request is not None:
             request_id, requested_by, options = request
@@ -106,6 +108,30 @@ class CycleRunner:
             at=now,
         )
         return cycle
+
+    async def _drop_overtaken(self, tx: Transaction, now: datetime) -> None:
+        """Of several adapters that wait to be tried only the newest is still worth the stage."""
+        for request_id, requested_by, options in await tx.cycles.drop_overtaken():
+            reason = f"a newer one is to be tried; it was asked for by {requested_by}"
+            await tx.audit.append(
+                subject=f"adapter:{options.adapter_id}",
+                from_state="waits to be tried",
+                to_state="overtaken",
+                actor="scheduler",
+                reason=reason,
+                at=now,
+                data={"request": request_id},
+            )
+            if self._operators_channel:
+                text = (
+                    f":fast_forward: {options.adapter_id} is *not tried* any more: "
+                    f"{quoted(reason)}. One challenger has the stage at a time."
+                )
+                await tx.outbox.add(
+                    key=f"cycle-request:{request_id}:overtaken",
+                    kind="slack_message",
+                    payload={"channel": self._operators_channel, "text": text},
+                )
 
     async def next_scheduled(self, tx: Transaction) -> datetime:
         """Returns when the schedule next starts a cycle, if none is open then."""
@@ -167,7 +193,8 @@ def describe(cycle: Cycle) -> str:
     """Returns one sentence about how a cycle ended, for operators."""
     gate = f" by the {cycle.gate} gate" if cycle.gate else ""
     outcome = (cycle.outcome or cycle.state).replace("_", " ")
-    told = f"Cycle {cycle.id}: *{outcome}*{gate}. {cycle.reason or ''}".strip()
+    # What people wrote may stand in a reason: a notice mentions nobody for it.
+    told = f"Cycle {cycle.id}: *{outcome}*{gate}. {quoted(cycle.reason or '')}".strip()
     if cycle.outcome is CycleOutcome.NOT_NEEDED:
         told += "\n`/understudy why` names every gate, what is missing, and when it may be there."
     return told

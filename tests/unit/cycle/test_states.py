@@ -147,3 +147,4 @@ def test_a_week_without_training_says_where_the_reasons_stand() -> None:
     assert told.startswith("Cycle c1: *not needed* by the labels gate. 4 of 5")
     assert "/understudy why" in told
     assert "/understudy why" not in describe(replace(cycle, outcome=CycleOutcome.PROMOTED))
+    assert "<!here>" not in describe(replace(cycle, reason="denied by somebody: <!here> no"))
