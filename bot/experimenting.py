@@ -103,14 +103,14 @@ class ExperimentDesk:
         async with self._store.begin() as tx:
             await self._operators.require(tx, ruling.team, ruling.user, Verb.PROMOTE)
             act = self._operators.act(ruling.user, "on the promotion's card")
-            said = await decide_promotion(
+            ruled = await decide_promotion(
                 tx, act, ruling.experiment_id, ruling.version, ruling.verdict
             )
             if ruling.delivery_id is not None:
                 await tx.inbox.finish(ruling.delivery_id)
             trial = await tx.experiments.get(ruling.experiment_id)
             approval = await tx.approvals.get(ruling.experiment_id, ruling.version)
-        return said, trial, approval
+        return ruled.told, trial, approval
 
     async def compare(self, comparison: Comparison) -> Pair:
         """Takes a reviewer's blind vote; the first one on a pair counts.

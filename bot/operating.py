@@ -38,6 +38,7 @@ from feedback.operations import (
     set_brake,
     standing,
 )
+from feedback.pausing import set_pause
 from feedback.store.cycles import NEXT_CYCLE_AT, SCHEDULER_LOOKED_AT
 from feedback.store.overview import Backlog, LabelCounts, SwitchState
 from feedback.store.unit_of_work import Store, Transaction
@@ -53,6 +54,8 @@ class Verb(StrEnum):
     STATUS = "status"
     WHY = "why"
     PATTERNS = "patterns"
+    PAUSE = "pause"
+    RESUME = "resume"
     FREEZE = "freeze"
     UNFREEZE = "unfreeze"
     PROMOTE = "promote"
@@ -62,19 +65,14 @@ class Verb(StrEnum):
 
 
 NEEDS: Mapping[Verb, Role] = {
-    Verb.STATUS: Role.REVIEWER,
-    Verb.WHY: Role.REVIEWER,
-    Verb.PATTERNS: Role.REVIEWER,
-    Verb.FREEZE: Role.ADMIN,
-    Verb.UNFREEZE: Role.ADMIN,
-    Verb.PROMOTE: Role.ADMIN,
-    Verb.ROLLBACK: Role.ADMIN,
-    Verb.FORGET: Role.AGENT,
-    Verb.HELP: Role.AGENT,
+    **dict.fromkeys((Verb.STATUS, Verb.WHY, Verb.PATTERNS), Role.REVIEWER),
+    **dict.fromkeys((Verb.PAUSE, Verb.RESUME, Verb.FREEZE, Verb.UNFREEZE), Role.ADMIN),
+    **dict.fromkeys((Verb.PROMOTE, Verb.ROLLBACK), Role.ADMIN),
+    **dict.fromkeys((Verb.FORGET, Verb.HELP), Role.AGENT),
 }
 """Who may say what; forgetting somebody else needs an admin."""
 
-STEERS = frozenset({Verb.FREEZE, Verb.UNFREEZE, Verb.PROMOTE, Verb.ROLLBACK, Verb.PATTERNS})
+STEERS = frozenset(Verb) - {Verb.STATUS, Verb.WHY, Verb.FORGET, Verb.HELP}
 """Verbs for the operators' workspace: they change, or show, what concerns all workspaces."""
 
 
@@ -204,6 +202,9 @@ class OperatorDesk:
                     return await read_digest(tx, self._clock.now())
                 case Verb.FREEZE | Verb.UNFREEZE:
                     return await self._brake(tx, order)
+                case Verb.PAUSE | Verb.RESUME:
+                    act = self.act(order.user, order.reason or "no reason given")
+                    return Said(text=await set_pause(tx, act, on=order.verb is Verb.PAUSE))
                 case _:
                     return await self._ask(tx, order)
 
@@ -308,7 +309,7 @@ class OperatorDesk:
         shown = {"user": order.target or order.user}
         if act is not OperatorAct.FORGET:
             seen = await standing(tx)
-            _require_possible(act, seen, order.reason)
+            await _require_possible(tx, act, seen, order.reason)
             shown = seen.to_row()
         now = self._clock.now()
         confirmation = Confirmation(
@@ -373,14 +374,14 @@ class OperatorDesk:
         )
 
 
-def _require_possible(act: OperatorAct, seen: Standing, reason: str) -> None:
+async def _require_possible(tx: Transaction, act: OperatorAct, seen: Standing, reason: str) -> None:
     """Refuses what could not be done anyway, before anybody confirms it."""
     if not reason:
         raise InvalidInputError(
             f"Please say why, it goes into the audit trail: `/understudy {act} because ...`"
         )
     if act is OperatorAct.PROMOTE:
-        require_promotable(seen)
+        await require_promotable(tx, seen)
     else:
         require_undoable(seen)
 

@@ -120,9 +120,9 @@ def new_assignment(
         thread_ts=thread.thread_ts,
         share=experiment.share,
     )
-    forced = None
-    if route.frozen:
-        arm, forced = Arm.CHAMPION, "frozen"
+    forced = "frozen" if route.frozen else "paused" if experiment.paused else None
+    if forced is not None:
+        arm = Arm.CHAMPION
     adapter = experiment.challenger if arm is Arm.CHALLENGER else experiment.champion
     return Assignment(
         experiment_id=experiment.id,

@@ -13,9 +13,11 @@ from feedback.domain.operating import (
     Standing,
     model_name,
 )
+from feedback.domain.override import objections
 from feedback.domain.pattern import DECIDED, PatternDecision, PatternStatus
-from feedback.domain.trial import Approval, Trial, Verdict
+from feedback.domain.trial import Approval, Ruled, Trial, Verdict
 from feedback.errors import ConflictError, InvalidInputError, NotFoundError
+from feedback.overriding import read_override
 from feedback.store.unit_of_work import Transaction
 
 
@@ -23,7 +25,7 @@ async def standing(tx: Transaction) -> Standing:
     """Returns who is on stage now."""
     champion, version = await tx.adapters.champion()
     previous = await tx.adapters.previous_champion()
-    trial = await tx.experiments.current()
+    trial = await tx.experiments.current() or await _undecided(tx)
     return Standing(
         champion_id=champion.id if champion else None,
         champion_version=version,
@@ -33,7 +35,14 @@ async def standing(tx: Transaction) -> Standing:
         challenger_id=trial.challenger_id if trial else None,
         state=trial.state if trial else None,
         decision=trial.decision if trial else None,
+        paused=trial is not None and trial.paused_at is not None,
     )
+
+
+async def _undecided(tx: Transaction) -> Trial | None:
+    """Returns the last experiment if it ended without an answer."""
+    last = await tx.experiments.latest(1)
+    return last[0] if last and last[0].undecided else None
 
 
 async def set_brake(tx: Transaction, *, on: bool, act: Act) -> bool:
@@ -60,7 +69,7 @@ async def set_brake(tx: Transaction, *, on: bool, act: Act) -> bool:
         if on
         else ":sunny: *No longer frozen*: {who} released the brake; a running experiment goes on."
     )
-    await _announce(tx, act, f"brake:{value}", text)
+    await announce(tx, act, f"brake:{value}", text)
     return True
 
 
@@ -102,7 +111,7 @@ async def roll_back(tx: Transaction, act: Act, *, version: int | None = None) ->
         at=act.at,
     )
     text = f":rewind: *Rolled back* by {{who}}: {model_name(target)} is the champion again."
-    await _announce(tx, act, f"rollback:{found}", text)
+    await announce(tx, act, f"rollback:{found}", text)
     return target
 
 
@@ -136,12 +145,12 @@ async def _withdraw(tx: Transaction, now: Standing, act: Act) -> None:
         f":rewind: *Promotion withdrawn* by {{who}}: {model_name(trial.challenger_id)} does not "
         f"become the champion, {model_name(now.champion_id)} stays."
     )
-    await _announce(tx, act, f"withdrawn:{trial.id}:{trial.version}", text)
+    await announce(tx, act, f"withdrawn:{trial.id}:{trial.version}", text)
 
 
 async def decide_promotion(
     tx: Transaction, act: Act, experiment_id: str, version: int, verdict: Verdict
-) -> str:
+) -> Ruled:
     """Grants or denies a promotion that waits for a person; whoever is refused leaves a trace.
 
     Args:
@@ -152,13 +161,13 @@ async def decide_promotion(
         verdict: What they say.
 
     Returns:
-        What came of it, in a sentence for them.
+        What came of it; store the transaction even when that is nothing.
     """
     trial = await tx.experiments.get(experiment_id)
     approval = await tx.approvals.get(experiment_id, version, lock=True)
     refused = _no_verdict(trial, approval, act, verdict)
     if trial is None:
-        return refused
+        return Ruled(told=f"Nothing was changed: {refused}", effective=False)
     word = "approval" if verdict is Verdict.GRANTED else "denial"
     reason = act.reason or "no reason given"
     await tx.audit.append(
@@ -171,12 +180,15 @@ async def decide_promotion(
         data={"version": version},
     )
     if refused:
-        return f"Nothing was changed: {refused}"
+        return Ruled(told=f"Nothing was changed: {refused}", effective=False)
     await tx.approvals.decide(experiment_id, version, verdict, by=act.by, reason=reason, at=act.at)
     challenger, champion = model_name(trial.challenger_id), model_name(trial.champion_id)
-    if verdict is Verdict.DENIED:
-        return f"Noted: {challenger} does not become the champion, {champion} stays."
-    return f"Approved: {challenger} becomes the champion at the scheduler's next look."
+    told = (
+        f"Noted: {challenger} does not become the champion, {champion} stays."
+        if verdict is Verdict.DENIED
+        else f"Approved: {challenger} becomes the champion at the scheduler's next look."
+    )
+    return Ruled(told=told, effective=True)
 
 
 def _no_verdict(trial: Trial | None, approval: Approval | None, act: Act, verdict: Verdict) -> str:
@@ -205,11 +217,12 @@ async def promote(tx: Transaction, act: Act, *, seen: Standing) -> str:
         InvalidInputError: When there is nothing to promote, or not yet.
         ConflictError: When a request waits already.
     """
-    require_promotable(seen)
     if seen.state == READY and seen.experiment_id is not None:
+        await require_promotable(tx, seen)
         trial = await tx.experiments.get(seen.experiment_id)
         version = trial.version if trial else 0
-        return await decide_promotion(tx, act, seen.experiment_id, version, Verdict.GRANTED)
+        granted = Verdict.GRANTED
+        return (await decide_promotion(tx, act, seen.experiment_id, version, granted)).told
     await request_promotion(tx, act, seen=seen)
     return (
         f"Asked for: {seen.challenger_id} becomes the champion at the scheduler's next look, if it "
@@ -218,7 +231,7 @@ async def promote(tx: Transaction, act: Act, *, seen: Standing) -> str:
 
 
 async def request_promotion(tx: Transaction, act: Act, *, seen: Standing) -> int:
-    """Asks the scheduler to promote the challenger of the running experiment.
+    """Asks the scheduler to promote a challenger: while it is tested, or when that ended undecided.
 
     Args:
         tx: The transaction.
@@ -232,7 +245,7 @@ async def request_promotion(tx: Transaction, act: Act, *, seen: Standing) -> int
         InvalidInputError: When there is nothing to promote, or not yet.
         ConflictError: When a request waits already.
     """
-    require_promotable(seen)
+    await require_promotable(tx, seen)
     assert seen.experiment_id is not None, "required above"
     request_id = await tx.promotion_requests.add(
         seen.experiment_id,
@@ -255,17 +268,21 @@ async def request_promotion(tx: Transaction, act: Act, *, seen: Standing) -> int
         at=act.at,
         data={"request": request_id, "champion_version": seen.champion_version},
     )
-    text = f":arrow_up: {{who}} asked to *promote* {seen.challenger_id} by hand."
-    await _announce(tx, act, f"promotion-request:{request_id}", text)
+    over = ", over an experiment that ended undecided" if seen.undecided else ""
+    text = f":arrow_up: {{who}} asked to *promote* {seen.challenger_id} by hand{over}."
+    await announce(tx, act, f"promotion-request:{request_id}", text)
     return request_id
 
 
-def require_promotable(now: Standing) -> None:
+async def require_promotable(tx: Transaction, now: Standing) -> None:
     """Refuses a promotion by hand that the rules do not allow.
 
     Raises:
-        InvalidInputError: With a sentence for the person.
+        InvalidInputError: With a sentence for the person: what stands against it, and what to do.
     """
+    if now.undecided:
+        await _require_override(tx, now)
+        return
     if now.experiment_id is None:
         raise InvalidInputError(
             "No experiment is running, so there is no challenger to promote. "
@@ -279,6 +296,21 @@ def require_promotable(now: Standing) -> None:
     if now.frozen:
         raise InvalidInputError(
             "Traffic is frozen, and nothing moves forward while it is. Unfreeze it first."
+        )
+    if now.paused:
+        raise InvalidInputError(
+            "The experiment is paused, and nothing moves forward while it is. Resume it first."
+        )
+
+
+async def _require_override(tx: Transaction, now: Standing) -> None:
+    trial = await tx.experiments.get(now.experiment_id or "")
+    assert trial is not None, "it was read in this transaction"
+    against = objections(await read_override(tx, trial))
+    if against:
+        raise InvalidInputError(
+            f"The experiment of {trial.challenger_id} ended undecided, and it cannot be promoted "
+            f"by hand: {'; '.join(against)}."
         )
 
 
@@ -325,7 +357,7 @@ async def decide_pattern(
     return wanted
 
 
-async def _announce(tx: Transaction, act: Act, key: str, text: str) -> None:
+async def announce(tx: Transaction, act: Act, key: str, text: str) -> None:
     """Owes the operators' channel a notice of what changes traffic."""
     if not act.channel:
         return

@@ -14,6 +14,7 @@ from feedback.domain.why import (
     WhyReport,
     why,
 )
+from feedback.overriding import by_hand_words
 from feedback.settings import Settings
 from feedback.store.cycles import NEXT_CYCLE_AT
 from feedback.store.unit_of_work import Transaction
@@ -88,4 +89,5 @@ async def _newest(tx: Transaction, since: datetime) -> TrialFacts | None:
         trial=trial,
         lately=await tx.experiments.threads_since(trial.id, since),
         requested_by=request.requested_by if request else None,
+        by_hand=await by_hand_words(tx, trial),
     )

@@ -108,7 +108,10 @@ class Workspace:
             SlashCommand(
                 command="/understudy",
                 description="See and steer what Understudy learns, or have your data forgotten.",
-                usage_hint="status | why | freeze | unfreeze | promote | rollback | forget | help",
+                usage_hint=(
+                    "status | why | pause | resume | freeze | unfreeze | promote | rollback | "
+                    "forget | help"
+                ),
             ),
         )
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from deploy.commands import traffic
-from deploy.commands.traffic import with_store
+from deploy.commands.traffic import Which, with_store
 from feedback.clock import Clock
 from feedback.domain.cycle import CycleOptions
 from feedback.domain.learning import AdapterState
@@ -17,6 +17,7 @@ from feedback.domain.outlook import Outlook, describe_gate
 from feedback.domain.trial import Part, Trial, decision_words
 from feedback.errors import InvalidInputError, NotFoundError
 from feedback.jsonl import JsonlSource, dump, open_jsonl
+from feedback.overriding import by_hand_words
 from feedback.settings import Settings
 from feedback.store.unit_of_work import Store, Transaction
 from feedback.web.views.experiment import ExperimentView, experiment_view
@@ -29,9 +30,6 @@ from retrain.experiments.policy import unknown_keys
 app = typer.Typer(help="Experiments: challenger against champion.", no_args_is_help=True)
 audit = typer.Typer(help="The audit trail.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
-Which = Annotated[
-    str | None, typer.Argument(metavar="[EXPERIMENT]", help="Its id; the present one when absent.")
-]
 
 
 @audit.callback()
@@ -43,6 +41,8 @@ audit.command("verify")(traffic.verify_audit)
 for _name, _command in (
     ("promote", traffic.promote),
     ("rollback", traffic.rollback),
+    ("pause", traffic.pause),
+    ("resume", traffic.resume),
     ("freeze", traffic.freeze),
     ("unfreeze", traffic.unfreeze),
 ):
@@ -57,7 +57,7 @@ def start(
     """Try an adapter again that exists already: publish it, prove it, and start its experiment.
 
     A cycle does this for a new adapter by itself. One experiment has the stage at a time; this one
-    is queued when another is running.
+    is queued when another is running. Of several that wait only the newest is tried.
     """
 
     async def work(store: Store, _: Settings, clock: Clock) -> int:
@@ -92,7 +92,7 @@ def status(
 
     async def work(
         store: Store, settings: Settings, clock: Clock
-    ) -> tuple[ExperimentView, Outlook | None, bool]:
+    ) -> tuple[ExperimentView, Outlook | None, bool, str]:
         async with store.begin() as tx:
             trial = await _trial(tx, experiment)
             stages = await tx.experiments.stages(trial.id)
@@ -102,17 +102,21 @@ def status(
                 report = await read_why(tx, WhyPolicy.of(settings), clock.now())
                 outlook = report.promotion
             frozen = (await tx.routing.route()).frozen
-        return experiment_view(trial, stages, clock.now(), outlook=outlook), outlook, frozen
+            by_hand = await by_hand_words(tx, trial)
+        view = experiment_view(trial, stages, clock.now(), outlook=outlook)
+        return view, outlook, frozen, by_hand
 
-    view, outlook, frozen = with_store(work)
+    view, outlook, frozen, by_hand = with_store(work)
     if as_json:
-        row = {**asdict(view), "frozen": frozen}
+        row = {**asdict(view), "frozen": frozen, "by_hand": by_hand}
         for chart in ("evidence_chart", "ramp_chart", "history_chart"):
             row.pop(chart)
         print(json.dumps(row, indent=2, default=str))
         return
     for line in _story(view, outlook, frozen=frozen):
         print(line)
+    if by_hand:
+        print(_line("by hand", by_hand))
 
 
 @app.command()

@@ -68,7 +68,7 @@ async def _run(settings: Settings) -> None:
             await _copy_brake(settings, store, brake, now)
             await retraining.holdback.look()
             await retraining.runner.tick()
-            await retraining.promotions.close_orphans(store)
+            await retraining.overrides.look()
             await retraining.digest.tick()
             async with store.begin() as tx:
                 upcoming = await retraining.runner.next_scheduled(tx)

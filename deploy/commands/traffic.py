@@ -13,11 +13,15 @@ from feedback.clock import Clock
 from feedback.domain.operating import Act, model_name
 from feedback.errors import ConfigurationError, UnavailableError
 from feedback.operations import roll_back, set_brake, standing
+from feedback.pausing import set_pause
 from feedback.settings import Settings, load_settings
 from feedback.store.unit_of_work import Store
 
 T = TypeVar("T")
 Reason = Annotated[str, typer.Option(help="Why; goes into the audit trail.")]
+Which = Annotated[
+    str | None, typer.Argument(metavar="[EXPERIMENT]", help="Its id; the present one when absent.")
+]
 BY_COMMAND = "set on the command line"
 
 
@@ -72,7 +76,8 @@ def promote(
 
     By hand the scheduler promotes at its next look, if the challenger is still proven to be
     served, the experiment is in its last stage, the champion is the one it was, and nothing is
-    frozen.
+    frozen or paused. After an experiment that ended undecided it does so, too, if the lift is
+    surely above -0.03 and the offline suite favours the challenger.
     """
 
     async def work(store: Store, settings: Settings, clock: Clock) -> str:
@@ -81,6 +86,30 @@ def promote(
             return await operations.promote(tx, act, seen=await standing(tx))
 
     print(f"{with_store(work)} (`understudy experiment status` follows it)")
+
+
+def pause(
+    experiment: Which = None,
+    *,
+    by: Annotated[str, typer.Option(help="Who pauses it.")] = "operator",
+    reason: Reason = BY_COMMAND,
+) -> None:
+    """Let no new thread join an experiment: it goes to the champion and takes no part.
+
+    Threads that met the challenger keep it, their outcomes still count, and harm still ends it.
+    The ramp and a promotion wait; the time-out does not.
+    """
+    print(with_store(_pausing(experiment, by, reason, on=True)))
+
+
+def resume(
+    experiment: Which = None,
+    *,
+    by: Annotated[str, typer.Option(help="Who lets it go on.")] = "operator",
+    reason: Reason = BY_COMMAND,
+) -> None:
+    """Let new threads join a paused experiment again."""
+    print(with_store(_pausing(experiment, by, reason, on=False)))
 
 
 def rollback(
@@ -121,6 +150,17 @@ def with_store(work: Callable[[Store, Settings, Clock], Awaitable[T]]) -> T:
             return await work(store, settings, make_clock(settings))
 
     return asyncio.run(run_it())
+
+
+def _pausing(
+    experiment: str | None, by: str, reason: str, *, on: bool
+) -> Callable[[Store, Settings, Clock], Awaitable[str]]:
+    async def work(store: Store, settings: Settings, clock: Clock) -> str:
+        act = _act(settings, clock, by, reason)
+        async with store.begin() as tx:
+            return await set_pause(tx, act, on=on, experiment_id=experiment)
+
+    return work
 
 
 def _brake(*, on: bool, by: str, reason: str) -> None:

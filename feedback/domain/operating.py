@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from feedback.domain.trial import decision_words
+from feedback.domain.trial import UNDECIDED, decision_words
 
 FROZEN = "frozen"
 """Name of the brake among the switches: while it is on, the champion answers every new turn."""
@@ -57,9 +57,11 @@ class Standing:
         champion_id: None is the base model.
         champion_version: Rises whenever the champion changes.
         previous_id: What a rollback leads to; None is the base model.
-        experiment_id: The running experiment, if any; the next four belong to it.
+        experiment_id: The running experiment, else the last one if it ended undecided; the next
+            four belong to it.
         decision: What the evidence said at the last look. Mere counts are left out: they change
             all the time and change nothing.
+        paused: No new thread joins it.
     """
 
     champion_id: str | None
@@ -70,6 +72,12 @@ class Standing:
     challenger_id: str | None = None
     state: str | None = None
     decision: str | None = None
+    paused: bool = False
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the experiment is over, without an answer."""
+        return self.state == UNDECIDED
 
     @property
     def promotion_waits(self) -> bool:
@@ -83,7 +91,8 @@ class Standing:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Standing":
         """Reads stored JSON; keys of other versions are ignored."""
-        return cls(**{item.name: row.get(item.name) for item in fields(cls)})  # type: ignore[arg-type]
+        known = {item.name: row[item.name] for item in fields(cls) if item.name in row}
+        return cls(**known)
 
 
 def changes(shown: Standing, now: Standing, act: OperatorAct) -> tuple[str, ...]:
@@ -105,6 +114,8 @@ def changes(shown: Standing, now: Standing, act: OperatorAct) -> tuple[str, ...]
         found.append(f"the evidence said {before} and says {after} now")
     if shown.frozen != now.frozen:
         found.append("traffic was frozen" if now.frozen else "traffic is no longer frozen")
+    if shown.paused != now.paused:
+        found.append("the experiment " + ("was paused" if now.paused else "goes on"))
     return tuple(found)
 
 

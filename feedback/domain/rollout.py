@@ -27,6 +27,7 @@ class ActiveExperiment:
         champion: The champion it plays against; None is the base model.
         holdback: The challenger was promoted and is watched: `champion` is the one before.
         joined_from: Threads that began earlier take no part.
+        paused: New threads go to the champion and take no part.
     """
 
     id: str
@@ -37,6 +38,7 @@ class ActiveExperiment:
     champion: AdapterRef | None = None
     holdback: bool = False
     joined_from: datetime
+    paused: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,11 @@ APPROVAL_CARD = "approval_card"
 PAIR_CARD = "pair_card"
 """Outbox kind: show reviewers two answers to one question; `{pair_id, team}`."""
 
+UNDECIDED = "INCONCLUSIVE"
+"""End of an experiment that timed out: the champion stays, unless a person goes over it."""
+PAUSABLE_STATES = frozenset({"QUEUED", "OFFLINE_OK", "LOADED", "CANARY", "RAMP", "TEST", "READY"})
+"""States in which an experiment may be paused: nothing is promoted yet."""
+
 HOLDBACK = "HOLDBACK"
 """State and stage after a promotion: the previous champion keeps a small share of new threads."""
 
@@ -38,6 +43,8 @@ class Trial:
         author: Who asked for it; somebody else has to approve its promotion.
         started_at: Its day 0: when it was queued, then when the first stage began.
         joined_from: Threads that began earlier take no part; None before the first stage.
+        paused_at: Since when no new thread joins it; None while it goes on.
+        paused_by: Who paused it.
     """
 
     id: str
@@ -56,7 +63,14 @@ class Trial:
     author: str = ""
     started_at: datetime
     joined_from: datetime | None = None
+    paused_at: datetime | None = None
+    paused_by: str = ""
     ended_at: datetime | None = None
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it ended without an answer."""
+        return self.state == UNDECIDED
 
     @property
     def part(self) -> Part:
@@ -116,6 +130,19 @@ class Approval:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ruled:
+    """What came of a person's verdict.
+
+    Attributes:
+        told: A sentence for them.
+        effective: Whether it counts; one that came too late, or twice, does not.
+    """
+
+    told: str
+    effective: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class ShadowAnswer:
     """What the challenger would have answered to a question that the champion answered.
 
@@ -142,6 +169,10 @@ class ShadowAnswer:
 
 def stage_words(trial: Trial) -> str:
     """Returns where an experiment stands as people say it."""
+    return f"paused: {_stage_words(trial)}" if trial.paused_at is not None else _stage_words(trial)
+
+
+def _stage_words(trial: Trial) -> str:
     if trial.stage == HOLDBACK:
         return f"promoted and watched, the one before keeps {1 - trial.share:.0%} of new threads"
     if not trial.stage:

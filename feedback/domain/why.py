@@ -110,11 +110,14 @@ class TrialFacts:
     Attributes:
         lately: Threads of the last `RATE_DAYS` by `<arm>_<what>`, such as `champion_rated`.
         requested_by: Somebody asked for a promotion by hand that is not carried out yet.
+        by_hand: Whether it may still be promoted by hand, in words; empty unless it ended
+            undecided.
     """
 
     trial: Trial
     lately: Mapping[str, int]
     requested_by: str | None = None
+    by_hand: str = ""
 
 
 def why(learning: LearningFacts, newest: TrialFacts | None, now: datetime) -> WhyReport:
@@ -228,17 +231,7 @@ def _training_notes(facts: LearningFacts) -> Iterator[Gate]:
 
 def _promotion(facts: LearningFacts, newest: TrialFacts | None, now: datetime) -> Outlook:
     if newest is None or newest.trial.ended_at is not None:
-        reason = "no challenger has been on stage yet"
-        if newest is not None:
-            trial = newest.trial
-            reason = (
-                f"no challenger is on stage; the experiment of {trial.challenger_id} ended on "
-                f"{trial.ended_at:%Y-%m-%d} as {trial.decision or trial.state}"
-            )
-        gate = Gate(gate="experiment", state=GateState.CLOSED, reason=reason)
-        return Outlook(
-            headline="No promotion: no experiment is running.", gates=(gate,), expected=None
-        )
+        return _nobody_on_stage(newest)
     if newest.trial.stage in {"", HOLDBACK}:
         return _off_stage(facts, newest.trial)
     gates = tuple(_trial_gates(facts, newest, now))
@@ -249,6 +242,26 @@ def _promotion(facts: LearningFacts, newest: TrialFacts | None, now: datetime) -
         else "Nothing stands in the way of a promotion; the next look decides."
     )
     return Outlook(headline=headline, gates=gates, expected=latest(closed, now))
+
+
+def _nobody_on_stage(newest: TrialFacts | None) -> Outlook:
+    reason, notes = "no challenger has been on stage yet", []
+    if newest is not None:
+        trial = newest.trial
+        reason = (
+            f"no challenger is on stage; the experiment of {trial.challenger_id} ended on "
+            f"{trial.ended_at:%Y-%m-%d} as {trial.decision or trial.state}"
+        )
+        if newest.requested_by is not None:
+            notes = [_asked_by_hand(newest.requested_by)]
+        elif newest.by_hand:
+            notes = [note("by hand", newest.by_hand)]
+    gates = (Gate(gate="experiment", state=GateState.CLOSED, reason=reason), *notes)
+    return Outlook(headline="No promotion: no experiment is running.", gates=gates, expected=None)
+
+
+def _asked_by_hand(by: str) -> Gate:
+    return note("by hand", f"{by} asked for a promotion; it waits for a look")
 
 
 def _off_stage(facts: LearningFacts, trial: Trial) -> Outlook:
@@ -269,7 +282,7 @@ def _off_stage(facts: LearningFacts, trial: Trial) -> Outlook:
     gate = Gate(gate=trial.state.lower().replace("_", " "), state=GateState.CLOSED, reason=reason)
     frozen = (_frozen_gate(facts.frozen),) if facts.frozen is not None else ()
     headline = f"No promotion yet: {trial.challenger_id} has met nobody."
-    return Outlook(headline=headline, gates=(*frozen, gate), expected=None)
+    return Outlook(headline=headline, gates=(*frozen, *_paused(trial), gate), expected=None)
 
 
 def _frozen_gate(frozen: Frozen) -> Gate:
@@ -281,10 +294,21 @@ def _frozen_gate(frozen: Frozen) -> Gate:
     )
 
 
+def _paused(trial: Trial) -> Iterator[Gate]:
+    if trial.paused_at is not None:
+        yield Gate(
+            gate="paused",
+            state=GateState.CLOSED,
+            reason=f"{trial.paused_by} paused it on {trial.paused_at:%Y-%m-%d %H:%M} UTC: no new "
+            "thread joins, and what takes part still counts",
+        )
+
+
 def _trial_gates(facts: LearningFacts, newest: TrialFacts, now: datetime) -> Iterator[Gate]:
     trial, row = newest.trial, newest.trial.evidence or {}
     if facts.frozen is not None:
         yield _frozen_gate(facts.frozen)
+    yield from _paused(trial)
     if trial.state == "READY":
         yield Gate(
             gate="approval",
@@ -306,7 +330,7 @@ def _trial_gates(facts: LearningFacts, newest: TrialFacts, now: datetime) -> Ite
         f"{(now - trial.started_at).total_seconds() / 86400:.1f}",
     )
     if newest.requested_by is not None:
-        yield note("by hand", f"{newest.requested_by} asked for a promotion; it waits for a look")
+        yield _asked_by_hand(newest.requested_by)
     timeout = row.get("plan", {}).get("timeout_days")
     if timeout:
         latest = trial.started_at + timedelta(days=float(timeout))

@@ -102,7 +102,6 @@ class SqlExperimentLog:
     async def _assigned(self, trial: Trial, part: Part) -> list[dict[str, Any]]:
         statement = select(assignments).where(
             assignments.c.experiment_id == trial.id,
-            assignments.c.forced_reason.is_(None),
             (assignments.c.stage == HOLDBACK) == (part is Part.HOLDBACK),
         )
         return [
@@ -115,6 +114,8 @@ class SqlExperimentLog:
                 "arm": int(row["arm"] == Arm.CHALLENGER),
                 "share": row["share"],
                 "stage": row["stage"],
+                # Not drawn, so not analysed, but counted.
+                **({"forced_reason": row["forced_reason"]} if row["forced_reason"] else {}),
             }
             for row in (await self._connection.execute(statement)).mappings()
         ]

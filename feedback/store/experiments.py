@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from feedback.domain.trial import HOLDBACK, Look, Part, Trial, TrialStage
+from feedback.domain.trial import HOLDBACK, PAUSABLE_STATES, Look, Part, Trial, TrialStage
 from feedback.errors import ConflictError
 from feedback.store.experiment_log import SqlExperimentLog
 from feedback.store.tables.base import to_domain
@@ -103,7 +103,13 @@ class SqlExperiments:
         leads = literal(term is None) | (select(leader.c.term).scalar_subquery() == term)
         done = await self._connection.execute(
             update(experiments)
-            .where(experiments.c.id == before.id, experiments.c.version == before.version, leads)
+            .where(
+                experiments.c.id == before.id,
+                experiments.c.version == before.version,
+                # Whoever paused it meanwhile has been heard before it moves on.
+                experiments.c.paused_at.is_not_distinct_from(before.paused_at),
+                leads,
+            )
             .values(
                 champion_id=after.champion_id,
                 slow_ms=after.slow_ms,
@@ -115,17 +121,43 @@ class SqlExperiments:
                 evidence=after.evidence,
                 started_at=after.started_at,
                 joined_from=after.joined_from,
+                paused_at=after.paused_at,
+                paused_by=after.paused_by,
                 ended_at=after.ended_at,
             )
         )
         if done.rowcount != 1:
             raise ConflictError(
-                f"experiment {before.id} moved on from version {before.version}, or another "
-                "scheduler leads by now"
+                f"experiment {before.id} moved on from version {before.version}, was paused or "
+                "resumed, or another scheduler leads by now"
             )
         if (after.stage, after.share) != (before.stage, before.share):
             await self._enter(after, before.version + 1, at)
         return replace(after, version=before.version + 1)
+
+    async def pause(self, experiment_id: str, *, by: str | None, at: datetime) -> bool:
+        """Pauses an experiment, or lets it go on; the version stays, so that an approval's does.
+
+        Args:
+            experiment_id: Which experiment.
+            by: Who pauses it; None lets it go on.
+            at: Since when.
+
+        Returns:
+            Whether that changed anything; what cannot be paused (any more) is left alone.
+        """
+        paused = experiments.c.paused_at.is_not(None)
+        changed = await self._connection.scalar(
+            update(experiments)
+            .where(
+                experiments.c.id == experiment_id,
+                experiments.c.state.in_(PAUSABLE_STATES),
+                paused if by is None else ~paused,
+            )
+            .values(paused_at=None if by is None else at, paused_by=by or "")
+            .returning(experiments.c.id)
+        )
+        return changed is not None
 
     async def note(
         self, trial: Trial, look: Look, evidence: Mapping[str, Any], *, keep: bool = True

@@ -50,6 +50,7 @@ def _route() -> Select[Any]:
             experiments.c.stage,
             experiments.c.share,
             experiments.c.state,
+            experiments.c.paused_at,
             func.coalesce(experiments.c.joined_from, experiments.c.started_at).label("joined_from"),
             against.c.id.label("against_id"),
             against.c.sha256.label("against_sha256"),
@@ -99,6 +100,7 @@ class SqlRouting:
                 champion=_ref(row["against_id"], row["against_sha256"]),
                 holdback=row["state"] == HOLDBACK,
                 joined_from=row["joined_from"],
+                paused=row["paused_at"] is not None,
             )
             if experiment_id
             else None,

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from feedback.web import words
 
@@ -44,6 +44,13 @@ def section(template: str, **values: Any) -> tuple[str, Markup]:  # noqa: ANN401
     return digest, Markup(found.render(values, digest=digest))  # noqa: S704
 
 
+def _coded(text: str) -> Markup:
+    """Returns text as markup; what stands between backticks is code."""
+    parts = [escape(part) for part in text.split("`")]
+    marked = [Markup("<code>{}</code>").format(p) if n % 2 else p for n, p in enumerate(parts)]
+    return Markup("").join(marked)
+
+
 @cache
 def templates() -> Environment:
     """Returns the template environment of the packaged pages."""
@@ -56,6 +63,7 @@ def templates() -> Environment:
     )
     environment.filters |= {
         "json": lambda value: json.dumps(value, separators=(",", ":")),
+        "coded": _coded,
         "decision": words.decision,
         "moment": words.moment,
         "number": words.number,

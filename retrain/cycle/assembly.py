@@ -25,6 +25,7 @@ from retrain.cycle.evaluating import EvaluatingStep, EvaluationSetup, GatingStep
 from retrain.cycle.experimenting import ExperimentingStep
 from retrain.cycle.holdback import HoldbackWatch, PromotingStep
 from retrain.cycle.mining import MiningStep, PatternMiner
+from retrain.cycle.overriding import Overrides
 from retrain.cycle.publishing import EXTERNAL, Publisher, PublishingStep
 from retrain.cycle.runner import CycleRunner, Step
 from retrain.cycle.staging import experiment_setup
@@ -55,7 +56,7 @@ class Retraining:
 
     Attributes:
         watch: Looks whether the server in use still answers with its adapters.
-        promotions: What people asked for by hand; closed here when nobody else can.
+        overrides: Promotions by hand of experiments that are over.
         holdback: Watches a promoted champion.
         runs: Folder of the training runs and evaluations.
     """
@@ -63,7 +64,7 @@ class Retraining:
     runner: CycleRunner
     publisher: Publisher
     watch: DeploymentWatch
-    promotions: Promotions
+    overrides: Overrides
     holdback: HoldbackWatch
     digest: WeeklyDigest
     runs: Path
@@ -228,7 +229,7 @@ def assemble(
         runner=runner,
         publisher=publisher,
         watch=watch,
-        promotions=promotions,
+        overrides=Overrides(store, mover, promotions),
         holdback=HoldbackWatch(store, clock, mover),
         digest=digest,
         runs=runs,

@@ -1,7 +1,7 @@
 """A promotion that a person asked for: the same guards as every other, and it is said what came.
 
-The request is a row. The step of the running experiment carries it out or refuses it; a request
-whose experiment ended meanwhile is closed by the next tick.
+The request is a row. The step of the running experiment carries it out or refuses it; one of an
+experiment that is over is taken by `retrain.cycle.overriding`.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,7 @@ from feedback.domain.operating import FROZEN, PromotionRequest, model_name
 from feedback.domain.trial import Trial
 from feedback.errors import ConflictError
 from feedback.operations import quoted
-from feedback.store.routing import RUNNING_STATES
-from feedback.store.unit_of_work import Store, Transaction
+from feedback.store.unit_of_work import Transaction
 from retrain.experiments.machine import Standing, State, Trigger, transition
 
 PROMOTED_BY_HAND = "PROMOTED_BY_HAND"
@@ -42,25 +41,18 @@ class Promotions:
         if refused is None:
             await tx.promotion_requests.close(request.id, "carried out", at=self.clock.now())
             return request
-        await self._refuse(tx, request, trial.state, refused)
+        await self.refuse(tx, request, trial.state, refused)
         return None
-
-    async def close_orphans(self, store: Store) -> None:
-        """Closes requests whose experiment ended before they were looked at."""
-        async with store.begin() as tx:
-            for request in await tx.promotion_requests.orphans(RUNNING_STATES):
-                trial = await tx.experiments.get(request.experiment_id)
-                state = trial.state if trial else ""
-                ended = (trial.decision if trial else None) or state
-                await self._refuse(tx, request, state, f"the experiment ended first: {ended}")
 
     async def _refused(
         self, tx: Transaction, trial: Trial, request: PromotionRequest
     ) -> str | None:
         """Returns why a request may not be carried out, None when it may."""
         frozen = await tx.switches.get(FROZEN) == "on"
+        paused = trial.paused_at is not None
+        standing = Standing(state=State(trial.state), paused=paused, frozen=frozen)
         try:
-            transition(Standing(state=State(trial.state), frozen=frozen), Trigger.OVERRIDDEN)
+            transition(standing, Trigger.OVERRIDDEN)
         except ConflictError as exc:
             return str(exc)
         champion, version = await tx.adapters.champion()
@@ -71,9 +63,10 @@ class Promotions:
             return f"{trial.challenger_id} is not proven to be served at the moment"
         return None
 
-    async def _refuse(
+    async def refuse(
         self, tx: Transaction, request: PromotionRequest, state: str, why: str
     ) -> None:
+        """Closes a request that is not carried out, and says why."""
         now = self.clock.now()
         await tx.promotion_requests.close(request.id, f"refused: {why}", at=now)
         await tx.audit.append(

@@ -209,7 +209,7 @@ class ExperimentingStep:
             stage = first_stage(ExperimentPolicy.of(trial.policy))
             trigger = stage_trigger(stage)
             if not await self._may(tx, trial, trigger):
-                return _waiting(trial, "traffic is frozen: nothing moves forward")
+                return _waiting(trial, await self._held(tx, trial))
             now = self._clock.now()
             p95 = await tx.experiments.champion_latency_p95()
             await self._mover.move(
@@ -242,14 +242,15 @@ class ExperimentingStep:
                     stage=stage.stage,
                     share=stage.share,
                 )
-            return _waiting(trial, decision.reason)
+            paused = "paused, no new thread joins it; " if trial.paused_at is not None else ""
+            return _waiting(trial, paused + decision.reason)
         trigger = trigger_of(decision, auto=not self._setup.approval)
         assert trigger is not None, f"{decision.decision} is final"
         if decision.decision != PROMOTE:
             await self._end(tx, trial, trigger, decision.reason, decision.decision)
             return None
         if not await self._may(tx, trial, trigger):
-            return _waiting(trial, "proven, and traffic is frozen: nothing moves forward")
+            return _waiting(trial, f"proven, and {await self._held(tx, trial)}")
         moved = await self._mover.move(tx, trial, trigger, _promotion_reason(decision))
         if trigger is Trigger.PROVEN:
             await self._ask(tx, moved)
@@ -290,7 +291,9 @@ class ExperimentingStep:
             reason = f"{approval.decided_by} denied the promotion: {approval.reason}"
             await self._end(tx, noted, Trigger.DENIED, reason, CANCELLED)
             return None
-        if approval.verdict is Verdict.GRANTED and await self._may(tx, noted, Trigger.APPROVED):
+        if approval.verdict is Verdict.GRANTED:
+            if not await self._may(tx, noted, Trigger.APPROVED):
+                return _waiting(trial, f"approved, and {await self._held(tx, trial)}")
             await self._mover.move(
                 tx,
                 noted,
@@ -301,7 +304,7 @@ class ExperimentingStep:
             )
             return None
         now = self._clock.now()
-        if approval.verdict is None and now >= approval.expires_at:
+        if now >= approval.expires_at:
             evidence = {**(noted.evidence or {}), "promote_from": now.timestamp()}
             reason = "nobody approved the promotion in time, the test goes on"
             await self._mover.move(
@@ -344,6 +347,10 @@ class ExperimentingStep:
         except ConflictError:
             return False
         return True
+
+    async def _held(self, tx: Transaction, trial: Trial) -> str:
+        paused = (await self._mover.standing(tx, trial)).paused
+        return f"{'it is paused' if paused else 'traffic is frozen'}: nothing moves forward"
 
     async def _end(
         self, tx: Transaction, trial: Trial, trigger: Trigger, reason: str, word: str

@@ -52,7 +52,7 @@ class PromotingStep:
                     transition(await self._mover.standing(tx, trial), Trigger.POINTER_SWAPPED)
                 except ConflictError as exc:
                     return StepResult(reason=str(exc), wait=True)
-                await self._swap(tx, trial, cycle.reason or "")
+                await crown(tx, self._mover, trial, cycle.reason or "")
             elif State(trial.state) not in {State.HOLDBACK, State.CHAMPION}:
                 return _ended(trial)
         return StepResult(
@@ -77,38 +77,44 @@ class PromotingStep:
         await tx.adapters.mark(trial.challenger_id, AdapterState.RETIRED)
         return _ended(ended)
 
-    async def _swap(self, tx: Transaction, trial: Trial, reason: str) -> None:
-        now = self._clock.now()
-        champion, version = await tx.adapters.champion()
-        present = champion.id if champion else None
-        if present != trial.challenger_id:
-            await tx.adapters.promote(trial.challenger_id, version=version, at=now)
-            await tx.audit.append(
-                subject="champion",
-                from_state=present or BASE,
-                to_state=trial.challenger_id,
-                actor=SCHEDULER,
-                reason=reason,
-                at=now,
-            )
-        policy = ExperimentPolicy.of(trial.policy)
-        share = policy.holdback_share_for(_per_day(trial, now.timestamp()))
-        told = (
-            f"{trial.challenger_id} is the champion; {model_name(trial.champion_id)} keeps "
-            f"{share:.0%} of new threads for {policy.holdback_days:g} days"
+
+async def crown(tx: Transaction, mover: TrialMover, trial: Trial, reason: str) -> None:
+    """Points the champion at the challenger of an experiment that is PROMOTING; the watch begins.
+
+    Raises:
+        ConflictError: When somebody moved the pointer or the experiment meanwhile.
+    """
+    now = mover.clock.now()
+    champion, version = await tx.adapters.champion()
+    present = champion.id if champion else None
+    if present != trial.challenger_id:
+        await tx.adapters.promote(trial.challenger_id, version=version, at=now)
+        await tx.audit.append(
+            subject="champion",
+            from_state=present or BASE,
+            to_state=trial.challenger_id,
+            actor=SCHEDULER,
+            reason=reason,
+            at=now,
         )
-        watched = await self._mover.move(
-            tx,
-            trial,
-            Trigger.POINTER_SWAPPED,
-            told,
-            stage=HOLDBACK,
-            share=round(1 - share, 12),
-            joined_from=now,
-            evidence={**(trial.evidence or {}), "promotion": reason},
-        )
-        if policy.holdback_days == 0:
-            await self._mover.move(tx, watched, Trigger.QUIET, "no holdback is wanted")
+    policy = ExperimentPolicy.of(trial.policy)
+    share = policy.holdback_share_for(_per_day(trial))
+    told = (
+        f"{trial.challenger_id} is the champion; {model_name(trial.champion_id)} keeps "
+        f"{share:.0%} of new threads for {policy.holdback_days:g} days"
+    )
+    watched = await mover.move(
+        tx,
+        trial,
+        Trigger.POINTER_SWAPPED,
+        told,
+        stage=HOLDBACK,
+        share=round(1 - share, 12),
+        joined_from=now,
+        evidence={**(trial.evidence or {}), "promotion": reason},
+    )
+    if policy.holdback_days == 0:
+        await mover.move(tx, watched, Trigger.QUIET, "no holdback is wanted")
 
 
 class HoldbackWatch:
@@ -199,7 +205,9 @@ def _ended(trial: Trial) -> StepResult:
     )
 
 
-def _per_day(trial: Trial, now: float) -> float:
-    counts = (trial.evidence or {}).get("counts", {})
+def _per_day(trial: Trial) -> float:
+    """Returns the threads a day up to the last look at the test."""
+    row = trial.evidence or {}
+    counts = row.get("counts", {})
     threads = sum(int(counts.get(arm, {}).get("assigned", 0)) for arm in ("champion", "challenger"))
-    return threads / max((now - trial.started_at.timestamp()) / 86_400, 1.0)
+    return threads / max(float(row.get("day", 0.0)), 1.0)

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -33,15 +33,47 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """A log at a moment.
+    """A log at a moment, and how it is judged there.
 
     Attributes:
         rows: Events in order.
         now: Seconds at which it is looked at.
+        promote_from: Looks before this second promote nobody.
+        stops_only: A promotion waits for a person: only what would stop it is looked for.
     """
 
     rows: Sequence[Row]
     now: float
+    promote_from: float = 0.0
+    stops_only: bool = False
+
+    @classmethod
+    def of(cls, trial: Trial, rows: Sequence[Row], now: float) -> "Seen":
+        """Returns an experiment's log as it stands now; while it is paused nobody is promoted."""
+        since = float((trial.evidence or {}).get("promote_from", 0.0))
+        return cls(
+            rows=rows,
+            now=now,
+            promote_from=since if trial.paused_at is None else max(since, now + 1.0),
+            stops_only=trial.state == State.READY,
+        )
+
+    def decision(self) -> Decision:
+        """Decides the log."""
+        log = ExperimentLog.of(map(parse_event, self.rows))
+        if self.stops_only:
+            return watch(log, self.now)
+        return decide(log, self.now, promote_from=self.promote_from)
+
+    def note(self) -> dict[str, Any]:
+        """Returns what is kept of a look, to be compared with at the next one."""
+        return {
+            "events": len(self.rows),
+            "now": self.now,
+            "promote_from": self.promote_from,
+            "stops_only": self.stops_only,
+            "digest": self.digest(),
+        }
 
     def digest(self) -> str:
         """Returns the sha256 of the log."""
@@ -102,14 +134,14 @@ class Looker:
 
     async def _looked(self, tx: Transaction, trial: Trial, now: float) -> tuple[Trial, Decision]:
         files = await asyncio.to_thread(changed_files, await _arms(tx, trial))
-        seen = Seen(rows=await tx.experiments.event_rows(trial), now=now)
+        seen = Seen.of(trial, await tx.experiments.event_rows(trial), now)
         if files and not any(row["type"] == "adapter_sha" for row in seen.rows):
-            look = replace(self._look(trial, _judge(trial, seen)), shas=files)
+            look = replace(self._look(trial, seen.decision()), shas=files)
             await tx.experiments.note(trial, look, trial.evidence or {})
-            seen = Seen(rows=await tx.experiments.event_rows(trial), now=now)
-        decision = _judge(trial, seen)
+            seen = Seen.of(trial, await tx.experiments.event_rows(trial), now)
+        decision = seen.decision()
         known = trial.evidence or {}
-        if not same_as_before(known, seen, lambda earlier: _judge(trial, earlier)):
+        if not same_as_before(known, seen):
             await self._mover.freeze(
                 tx, f"the same log of {trial.id} gave other evidence than at the last look"
             )
@@ -117,7 +149,9 @@ class Looker:
         row |= {key: known[key] for key in _KEPT[trial.state == State.READY] if key in known}
         look = self._look(trial, decision)
         if _news(trial.decision, known) != _news(look.decision, row):
-            if SILENCE in _gates(row) and SILENCE not in _gates(known):
+            # While it is paused nobody wonders that no thread joins it.
+            silent = SILENCE in _gates(row) and SILENCE not in _gates(known)
+            if silent and trial.paused_at is None:
                 text = f":zzz: {trial.challenger_id}: {decision.waiting_for[-1].reason}."
                 await self._mover.tell(tx, trial, SILENCE, text)
             keep = (
@@ -125,7 +159,7 @@ class Looker:
                 or trial.decision != look.decision
                 or now - float(known.get("kept", 0.0)) >= KEPT_EVERY_S
             )
-            row |= {"seen": seen_of(seen), "kept": now if keep else known.get("kept", 0.0)}
+            row |= {"seen": seen.note(), "kept": now if keep else known.get("kept", 0.0)}
             trial = await tx.experiments.note(trial, look, row, keep=keep)
         return trial, decision
 
@@ -150,43 +184,34 @@ def _news(word: str | None, row: Row) -> tuple[object, ...]:
     return word, row.get("counts"), _gates(row)
 
 
-def _judge(trial: Trial, seen: Seen) -> Decision:
-    log = ExperimentLog.of(map(parse_event, seen.rows))
-    if trial.state == State.READY:
-        return watch(log, seen.now)
-    since = float((trial.evidence or {}).get("promote_from", 0.0))
-    return decide(log, seen.now, promote_from=since)
-
-
 async def _arms(tx: Transaction, trial: Trial) -> dict[str, Adapter]:
     names = {"champion": trial.champion_id, "challenger": trial.challenger_id}
     found = {arm: await tx.adapters.get(name) for arm, name in names.items() if name}
     return {arm: adapter for arm, adapter in found.items() if adapter is not None}
 
 
-def seen_of(seen: Seen) -> dict[str, Any]:
-    """Returns what is kept of a look, to be compared with at the next one."""
-    return {"events": len(seen.rows), "now": seen.now, "digest": seen.digest()}
-
-
-def same_as_before(known: Row, seen: Seen, judge: Callable[[Seen], Decision]) -> bool:
+def same_as_before(known: Row, seen: Seen) -> bool:
     """Whether the log as it was at the last look still gives the evidence that was stored then.
 
     Where the log itself changed since (a late commit, a person who was forgotten) nothing can be
     compared, and nothing is wrong.
 
     Args:
-        known: The stored evidence, with what `seen_of` kept.
+        known: The stored evidence, with the note of its look.
         seen: The log now.
-        judge: Decides a log.
     """
     last = known.get("seen")
     if not last or last["now"] >= seen.now:
         return True
-    earlier = Seen(rows=seen.rows[: last["events"]], now=last["now"])
+    earlier = Seen(
+        rows=seen.rows[: last["events"]],
+        now=last["now"],
+        promote_from=last["promote_from"],
+        stops_only=last["stops_only"],
+    )
     if earlier.digest() != last["digest"]:
         return True
-    found = judge(earlier).evidence.to_row()["log"]
+    found = earlier.decision().evidence.to_row()["log"]
     return _alike(known["evidence"]["log"], found)
 
 

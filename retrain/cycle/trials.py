@@ -15,7 +15,7 @@ from typing import Any
 
 from feedback.clock import Clock
 from feedback.domain.operating import FROZEN, Act, model_name
-from feedback.domain.trial import Look, Trial, decision_words
+from feedback.domain.trial import PAUSABLE_STATES, Look, Trial, decision_words
 from feedback.operations import set_brake
 from feedback.store.unit_of_work import Transaction
 from retrain.experiments.decision import Decision
@@ -46,7 +46,8 @@ class TrialMover:
     async def standing(self, tx: Transaction, trial: Trial) -> Standing:
         """Returns where an experiment stands in the table."""
         frozen = await tx.switches.get(FROZEN) == "on"
-        return Standing(state=State(trial.state), frozen=frozen)
+        paused = trial.paused_at is not None
+        return Standing(state=State(trial.state), paused=paused, frozen=frozen)
 
     async def move(
         self,
@@ -81,6 +82,8 @@ class TrialMover:
             trial, **changes, state=after.state.value, ended_at=now if after.ended else None
         )
         wanted = replace(wanted, evidence={**(wanted.evidence or {}), "reason": reason})
+        if after.state not in PAUSABLE_STATES:
+            wanted = replace(wanted, paused_at=None, paused_by="")
         moved = await tx.experiments.advance(trial, wanted, now, term=self.term())
         await tx.audit.append(
             subject=f"experiment:{trial.id}",

@@ -89,7 +89,8 @@ class Standing:
     """A state with its flags.
 
     Attributes:
-        paused: New threads go to the champion; this experiment only; evidence still counts.
+        paused: New threads go to the champion; this experiment only; threads that take part stay,
+            and their evidence still counts.
         frozen: Everything goes to the last known good; nothing moves forward.
     """
 
@@ -99,7 +100,7 @@ class Standing:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing can happen any more."""
+        """Whether it is over; one that is INCONCLUSIVE may still be overridden by a person."""
         return self.state in ENDS
 
     @property
@@ -121,19 +122,15 @@ ENDS = frozenset(
     }
 )
 _EXPOSED = (State.CANARY, State.RAMP, State.TEST, State.READY)
+_PAUSABLE = (State.QUEUED, State.OFFLINE_OK, State.LOADED, *_EXPOSED)
+"""A promotion that is decided is withdrawn or taken back, not paused."""
 _STOPS: Mapping[Trigger, State] = {
     Trigger.HARM: State.REJECTED_HARM,
     Trigger.GUARDRAIL: State.REJECTED_GUARD,
     Trigger.SRM: State.INVALID,
     Trigger.SHA_CHANGED: State.INVALID,
 }
-_BEFORE_SWAP = (
-    State.QUEUED,
-    State.OFFLINE_OK,
-    State.LOADED,
-    *_EXPOSED,
-    State.PROMOTING,
-)
+_BEFORE_SWAP = (*_PAUSABLE, State.PROMOTING)
 
 TABLE: Mapping[tuple[State, Trigger], State] = {
     (State.QUEUED, Trigger.OFFLINE_PASSED): State.OFFLINE_OK,
@@ -161,6 +158,8 @@ TABLE: Mapping[tuple[State, Trigger], State] = {
     (State.READY, Trigger.DENIED): State.CANCELLED,
     (State.READY, Trigger.APPROVAL_EXPIRED): State.TEST,
     **{(state, Trigger.CANCEL): State.CANCELLED for state in _BEFORE_SWAP},
+    # A person may go over an experiment that ended without an answer.
+    (State.INCONCLUSIVE, Trigger.OVERRIDDEN): State.PROMOTING,
     # Asking for a rollback while a promotion waits: the old champion simply stays.
     **{(state, Trigger.ROLLBACK): State.CANCELLED for state in _EXPOSED},
     (State.PROMOTING, Trigger.POINTER_SWAPPED): State.HOLDBACK,
@@ -198,7 +197,8 @@ def transition(standing: Standing, trigger: Trigger) -> Standing:
     """
     if trigger in _FLAG_MOVES:
         moved = _moved_flag(standing, trigger)
-        if standing.ended or moved == standing:
+        pausing = trigger in {Trigger.PAUSE, Trigger.RESUME}
+        if standing.ended or moved == standing or (pausing and standing.state not in _PAUSABLE):
             raise _refused(standing, trigger)
         return moved
     if trigger in _FORWARD and (standing.frozen or standing.paused):

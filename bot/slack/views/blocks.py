@@ -20,6 +20,12 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def person(name: str) -> str:
+    """Returns a Slack user as a mention, anybody else as text."""
+    known = name[:1] in {"U", "W"} and name.isalnum() and name == name.upper()
+    return f"<@{name}>" if known else escape(name)
+
+
 def neutral(text: str) -> str:
     """Returns text for places that may show entities literally, without any mark-up brackets."""
     return text.translate(

@@ -1,7 +1,7 @@
 """Two cards: a promotion that waits for a person, and two answers to compare blind."""
 
 from bot.experimenting import Pair, Side
-from bot.slack.views.blocks import Block, button, clip, context, escape, markdown
+from bot.slack.views.blocks import Block, button, clip, context, escape, markdown, person
 from feedback.domain.operating import model_name
 from feedback.domain.trial import Approval, Trial, Verdict
 
@@ -89,4 +89,4 @@ def _standing(approval: Approval) -> str:
         when = f"{approval.expires_at:%Y-%m-%d %H:%M} UTC"
         return f"an admin has to say so until <!date^{until}^{{date_short_pretty}} {{time}}|{when}>"
     said = "approved" if approval.verdict is Verdict.GRANTED else "denied"
-    return f"{said} by <@{approval.decided_by}>"
+    return f"{said} by {person(approval.decided_by or '')}"

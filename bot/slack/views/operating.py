@@ -5,7 +5,7 @@ from datetime import datetime
 
 from bot.operating import NEEDS, Help, Reply, Said, Status, Verb
 from bot.slack.orders import CANCEL_ACTION, COMMAND, CONFIRM_ACTION
-from bot.slack.views.blocks import Block, button, clip, context, escape, markdown
+from bot.slack.views.blocks import Block, button, clip, context, escape, markdown, person
 from bot.slack.views.digest import digest_blocks, digest_text
 from feedback.domain.digest import Digest
 from feedback.domain.operating import Confirmation, OperatorAct, Standing, model_name
@@ -18,6 +18,8 @@ _MEANINGS = {
     Verb.STATUS: "who is on stage, what runs, what waits",
     Verb.WHY: "why (not) this week: every gate, what is missing, when it may open",
     Verb.PATTERNS: "this week in patterns: what repeats, the cheapest fix, what fixes changed",
+    Verb.PAUSE: "let no new thread join the experiment; say why after it",
+    Verb.RESUME: "let new threads join it again",
     Verb.FREEZE: "send every new question to the champion at once; say why after it",
     Verb.UNFREEZE: "let a running experiment go on",
     Verb.PROMOTE: "make the challenger the champion by hand; say why after it",
@@ -71,7 +73,7 @@ def _facts(status: Status) -> Iterator[str]:
     if status.brake is not None and status.brake.value == "on":
         yield (
             f":snowflake: *Frozen* since {_when(status.brake.set_at)} by "
-            f"{_person(status.brake.set_by)}: the champion answers every new question."
+            f"{person(status.brake.set_by)}: the champion answers every new question."
         )
     since = f" since {_when(status.champion_since)}" if status.champion_since else ""
     yield f"*Champion*: {escape(model_name(now.champion_id))}{since}"
@@ -154,15 +156,20 @@ def _question(asked: Confirmation) -> str:
     seen = Standing.from_row(asked.shown)
     champion = escape(model_name(seen.champion_id))
     if asked.act is OperatorAct.ROLLBACK:
-        ends = " The running experiment ends." if seen.experiment_id else ""
+        running = seen.experiment_id is not None and not seen.undecided
+        ends = " The running experiment ends." if running else ""
         return (
             f"Go back from *{champion}* to *{escape(model_name(seen.previous_id))}*, "
             f"from the next question on?{ends}"
         )
+    tested = (
+        "Its experiment ended undecided"
+        if seen.undecided
+        else f"The experiment is in {seen.state}, and its evidence says {_evidence(seen.decision)}"
+    )
     return (
         f"Make *{escape(str(seen.challenger_id))}* the champion instead of *{champion}*? "
-        f"The experiment is in {seen.state}, and its evidence says "
-        f"{_evidence(seen.decision)}; your word goes over it."
+        f"{tested}; your word goes over it."
     )
 
 
@@ -188,11 +195,6 @@ def _confirmation(asked: Confirmation, text: str) -> list[Block]:
 
 def _evidence(decision: str | None) -> str:
     return escape(decision_words(decision)) if decision else "nothing yet"
-
-
-def _person(name: str) -> str:
-    """Returns a Slack user as a mention (in a private message it calls nobody), others as text."""
-    return f"<@{name}>" if name[:1] in {"U", "W"} and name.isalnum() else escape(name)
 
 
 def _when(moment: datetime | None) -> str:

@@ -162,6 +162,9 @@ experiments = Table(
     moment("started_at"),
     # Threads that began earlier take no part; the holdback starts anew with new threads.
     moment("joined_from", nullable=True),
+    # Since when no new thread joins it. A flag beside the state: the version stays.
+    moment("paused_at", nullable=True),
+    Column("paused_by", Text, nullable=False, server_default=""),
     moment("ended_at", nullable=True),
 )
 

@@ -59,6 +59,7 @@ def adapter_view(adapter: Adapter) -> AdapterView:
         AdapterState.TRAINED: "now",
         AdapterState.STOPPED: "bad",
         AdapterState.RETIRED: "quiet",
+        AdapterState.BLOCKED: "bad",
     }
     return AdapterView(
         id=adapter.id,

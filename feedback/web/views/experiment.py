@@ -6,11 +6,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from feedback.domain.operating import READY
 from feedback.domain.outlook import Outlook
-from feedback.domain.trial import HOLDBACK, Look, Part, Trial, TrialStage, stage_words
+from feedback.domain.trial import (
+    HOLDBACK,
+    Approval,
+    Look,
+    Part,
+    Trial,
+    TrialStage,
+    Verdict,
+    stage_words,
+)
 from feedback.web.charts import Chart
 from feedback.web.trial_charts import evidence_bars, evidence_history, ramp_steps
-from feedback.web.words import plain
+from feedback.web.words import moment, plain
 
 _CHANNELS = {
     "primary": "better",
@@ -110,6 +120,7 @@ class ExperimentView:
         history_chart: Evidence over time; None before the second look.
         outlook: What stands before a promotion, with the dates to expect; None after the end.
         holdback_until: When the watch over a promoted champion ends; None elsewhere.
+        paused_at: Since when no new thread joins it; None while it goes on.
     """
 
     id: str
@@ -139,6 +150,8 @@ class ExperimentView:
     history_chart: Chart | None
     outlook: Outlook | None
     holdback_until: datetime | None
+    paused_at: datetime | None
+    paused_by: str
 
 
 def experiment_view(
@@ -205,7 +218,45 @@ def experiment_view(
         ),
         outlook=outlook,
         holdback_until=(trial.joined_from or now) + timedelta(days=days) if days else None,
+        paused_at=trial.paused_at,
+        paused_by=trial.paused_by,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApprovalView:
+    """A promotion that waits for a person, or just got its answer.
+
+    Attributes:
+        asks: Whether it can still be decided.
+        told: Who said what, or until when somebody has to.
+    """
+
+    version: int
+    asks: bool
+    told: str
+
+
+def approval_view(trial: Trial, approval: Approval | None, now: datetime) -> ApprovalView | None:
+    """Returns the promotion that waits for a person; None when none does."""
+    if approval is None or trial.state != READY:
+        return None
+    until = moment(approval.expires_at)
+    if approval.verdict is not None:
+        granted = approval.verdict is Verdict.GRANTED
+        when = "As soon as it is resumed" if granted and trial.paused_at else "At the next look"
+        then = "the challenger becomes the champion" if granted else "the experiment ends"
+        said = f"{'Approved' if granted else 'Denied'} by {approval.decided_by}: {approval.reason}"
+        told = f"{said}. {when} {then}."
+    elif now >= approval.expires_at:
+        told = f"Nobody said so until {until}; the test goes on."
+    else:
+        told = (
+            f"Somebody has to say so until {until}. The test goes on meanwhile, and ends it by "
+            "itself if the challenger turns out worse."
+        )
+    asks = approval.verdict is None and now < approval.expires_at
+    return ApprovalView(version=approval.version, asks=asks, told=told)
 
 
 def decision_tone(decision: str) -> str:

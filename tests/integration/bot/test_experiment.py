@@ -130,6 +130,25 @@ async def test_freezing_gives_everybody_the_champion_at_once(trial: Store) -> No
     assert (answered.adapter_id, answered.arm) == (None, None)
 
 
+async def test_paused_a_thread_keeps_its_arm_and_new_ones_meet_the_champion(trial: Store) -> None:
+    bot = answering(trial, FakeTextGenerator([ANSWER]))
+    first = question()
+    await ask(bot, first)
+    async with trial.begin() as tx:
+        assert await tx.experiments.pause("e", by="U9", at=START)
+    later = await ask(bot, question(START.timestamp() + 120, first.thread_ts))
+    other = question(START.timestamp() + 180)
+    fresh = await ask(bot, other)
+    assert (later.arm, later.adapter_id) == (Arm.CHALLENGER, "new")
+    assert (fresh.arm, fresh.experiment_id, fresh.adapter_id) == (None, None, None)
+    async with trial.begin() as tx:
+        assert await tx.experiments.pause("e", by=None, at=START)
+    still = await ask(bot, question(START.timestamp() + 240, other.thread_ts))
+    joined = await ask(bot, question(START.timestamp() + 300))
+    assert still.arm is None, "who stayed out while it was paused stays out"
+    assert joined.arm is Arm.CHALLENGER
+
+
 async def test_without_a_model_server_the_question_waits(store: Store) -> None:
     with pytest.raises(UnavailableError, match="no model server"):
         await ask(answering(store, FakeTextGenerator([ANSWER])), question())

@@ -21,6 +21,7 @@ from feedback.errors import ConflictError, InvalidInputError, NotFoundError
 from feedback.store.unit_of_work import Store
 from tests.integration.operating.crowd import Theatre, better, open_cycle
 from tests.integration.operating.stage import NOW
+from tests.integration.operating.test_override import NEVER_ENOUGH, timed_out
 from tests.unit.experiments.company import Company
 
 Run = Callable[..., Result]
@@ -81,6 +82,50 @@ def test_promote_approves_what_waits_and_only_once(
     assert "Approved: new becomes the champion" in done.stdout
     assert "already" in understudy("promote", "--by", "ben", "--reason", "me too").stdout
     assert "chain intact" in understudy("audit", "verify").stdout
+
+
+def test_pause_and_resume(understudy: Run, database_url: str, clock: FileClock) -> None:
+    on_stage(database_url, clock, approval=True)
+    told = understudy("pause", "--by", "amira", "--reason", "holidays")
+    assert told.stdout.startswith("Paused: new threads go to the champion")
+    shown = understudy("status").stdout
+    assert "paused: proven and waiting for an approval" in shown
+    assert "paused: amira paused it on" in shown
+    refused = understudy("promote", "--by", "ben", "--reason", "now").exception
+    assert isinstance(refused, InvalidInputError)
+    assert "Resume it first" in str(refused)
+    assert "Resumed" in understudy("resume", "e-c-new", "--by", "amira").stdout
+    assert "Approved" in understudy("promote", "--by", "ben", "--reason", "now").stdout
+
+
+def test_promote_goes_over_an_undecided_experiment_or_says_why_not(
+    understudy: Run, database_url: str, clock: FileClock
+) -> None:
+    clock.set(asyncio.run(_undecided(database_url)))
+    shown = understudy("status").stdout
+    assert "inconclusive: timed out without a promotion" in shown
+    assert "an admin may still promote it by hand" in shown
+    done = understudy("promote", "--by", "amira", "--reason", "good enough")
+    assert done.stdout.startswith("Asked for: new becomes the champion")
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("delete from promotion_requests"))
+        connection.execute(
+            text("update deployments set proof = jsonb_set(proof, '{adapters}', '{}')")
+        )
+    engine.dispose()
+    refused = understudy("promote", "--by", "amira", "--reason", "good enough").exception
+    assert isinstance(refused, InvalidInputError)
+    assert "not proven on every server in use: `understudy experiment start new`" in str(refused)
+    assert "it cannot be promoted by hand" in understudy("status").stdout
+
+
+async def _undecided(database_url: str) -> datetime:
+    store = Store.connect(database_url)
+    theatre = Theatre(store=store, clock=FixedClock(NOW), policy=NEVER_ENOUGH)
+    await timed_out(theatre)
+    await store.close()
+    return theatre.clock.now()
 
 
 def test_rollback_withdraws_a_promotion_that_waits(

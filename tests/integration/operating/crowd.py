@@ -42,6 +42,9 @@ HASTY = {
 }
 """Constants under which an experiment is decided within a day."""
 
+GAIN = {"gate": "right", "margin": None, "champion": 0.41, "challenger": 0.83, "n": 120}
+"""What the offline suite found better."""
+
 Rate = Callable[[bool], float]
 
 
@@ -200,7 +203,7 @@ async def open_cycle(
     )
     async with store.begin() as tx:
         adapter = await add_adapter(tx, name)
-        gates = {"passed": passed, "headline": "all gates passed"}
+        gates = {"passed": passed, "headline": "all gates passed", "results": [GAIN]}
         await tx.training.add_evaluation(f"r-{name}", "candidate", {}, at=at, gates=gates)
         champion, _ = await tx.adapters.champion()
         await serve(tx, *([champion] if champion else []), adapter)

@@ -10,6 +10,7 @@ from feedback.domain.learning import (
     AdapterState,
     DatasetExample,
     DatasetVersion,
+    Replica,
     RunState,
     ServedAdapter,
     TrainingRun,
@@ -68,7 +69,12 @@ async def serve(tx: Transaction, *adapters: Adapter, proven: bool = True) -> Non
     """Makes a server with these adapters the one that gets traffic."""
     served = [ServedAdapter(name=a.id, path=str(a.path), sha256=a.sha256) for a in adapters]
     deployment = await tx.deployments.desire("base", served, NOW)
-    proof: dict[str, object] = {"adapters": {a.id: {} for a in adapters}}
+    replica = Replica(name=f"one-{deployment}", url="http://127.0.0.1:1")
+    await tx.deployments.update(deployment, NOW, replicas=[replica])
+    proof: dict[str, object] = {
+        "adapters": {a.id: {} for a in adapters},
+        "replicas": {replica.name: {}},
+    }
     await tx.deployments.activate(deployment, proof=proof, at=NOW)
     if not proven:
         await tx.deployments.checked(deployment, {"adapters": {}})

@@ -9,13 +9,15 @@ from feedback.clock import FixedClock
 from feedback.domain.cycle import Cycle, CycleOutcome, CycleState, StepResult
 from feedback.domain.learning import AdapterState
 from feedback.domain.operating import PROMOTABLE_STATES, Act
-from feedback.domain.trial import Trial
+from feedback.domain.trial import UNDECIDED, Trial
 from feedback.operations import request_promotion, set_brake, standing
 from feedback.store.unit_of_work import Store
 from retrain.cycle.by_hand import CANCELLED, PROMOTED_BY_HAND, Promotions
 from retrain.cycle.experimenting import ExperimentingStep, ExperimentSetup
 from retrain.cycle.holdback import PromotingStep
+from retrain.cycle.overriding import Overrides
 from retrain.cycle.runner import CycleRunner
+from retrain.cycle.trials import TrialMover
 from retrain.experiments.machine import TABLE, Trigger
 from retrain.scheduling.schedule import CycleSchedule
 from tests.integration.operating.stage import NOW, OPERATORS, add_adapter, serve, set_stage
@@ -52,7 +54,7 @@ async def outcome(store: Store) -> str | None:
 
 def test_both_sides_know_the_same_states() -> None:
     allowed = {state.value for state, trigger in TABLE if trigger is Trigger.OVERRIDDEN}
-    assert allowed == PROMOTABLE_STATES
+    assert allowed == PROMOTABLE_STATES | {UNDECIDED}
 
 
 async def test_a_request_promotes_once_however_often_the_steps_run(store: Store) -> None:
@@ -134,7 +136,7 @@ async def test_another_champion_cancels_the_experiment(store: Store) -> None:
     for _ in range(2):
         result = await look(store, cycle)
         assert (result.outcome, result.gate) == (CycleOutcome.ENDED, CANCELLED)
-    await PROMOTIONS.close_orphans(store)
+    await Overrides(store, TrialMover(clock=CLOCK), PROMOTIONS).look()
     assert "ended first: CANCELLED" in str(await outcome(store))
     async with store.begin() as tx:
         adapter = await tx.adapters.get("new")

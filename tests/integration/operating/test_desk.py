@@ -104,6 +104,8 @@ async def desk(store: Store) -> Desk:
         (REVIEWER, Verb.STATUS, True),
         (REVIEWER, Verb.WHY, True),
         (REVIEWER, Verb.FREEZE, False),
+        (REVIEWER, Verb.PAUSE, False),
+        (REVIEWER, Verb.RESUME, False),
         (REVIEWER, Verb.UNFREEZE, False),
         (REVIEWER, Verb.PROMOTE, False),
         (REVIEWER, Verb.ROLLBACK, False),
@@ -160,6 +162,25 @@ async def test_freeze_and_unfreeze(desk: Desk) -> None:
         ("on", ADMIN, "because"),
     ]
     assert len(await notices(desk.store)) == 2
+
+
+async def test_pause_and_resume(desk: Desk) -> None:
+    with pytest.raises(InvalidInputError, match="nothing to pause"):
+        await desk.say(ADMIN, Verb.PAUSE)
+    await set_stage(desk.store)
+    said = [await desk.say(ADMIN, verb) for verb in (Verb.PAUSE, Verb.PAUSE, Verb.RESUME)]
+    assert [reply.text.split(":")[0] for reply in said if isinstance(reply, Said)] == [
+        "Paused", "e-c1 is paused already.", "Resumed",
+    ]  # fmt: skip
+    status = await desk.say(REVIEWER, Verb.STATUS)
+    assert isinstance(status, Status)
+    assert status.trial is not None
+    assert status.trial.paused_at is None
+    async with desk.store.begin() as tx:
+        entries = await tx.audit.entries(subject="experiment:e-c1")
+    assert [(e.actor, e.reason) for e in entries] == [
+        (ADMIN, "resumed: because"), (ADMIN, "paused: because"),
+    ]  # fmt: skip
 
 
 async def test_help_status_and_why(desk: Desk) -> None:

@@ -262,7 +262,9 @@ async def say(
     trial = await theatre.trial()
     act = replace(ADMIN, by=by, at=theatre.clock.now())
     async with theatre.store.begin() as tx:
-        return await decide_promotion(tx, act, trial.id, version or trial.version, verdict)
+        ruled = await decide_promotion(tx, act, trial.id, version or trial.version, verdict)
+    assert ruled.effective != ruled.told.startswith("Nothing was changed")
+    return ruled.told
 
 
 @pytest.fixture

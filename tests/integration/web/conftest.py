@@ -2,16 +2,19 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
 from feedback.clock import FixedClock
+from feedback.domain.trial import Approval
 from feedback.store.unit_of_work import Store
 from feedback.web.app import create_app
 from feedback.web.site import Site
-from tests.integration.web.figures import NOW
+from tests.integration.web.figures import EVIDENCE, NOW, TRIAL
 from tests.integration.web.seed import Seeded, seed
 
 Connect = Callable[[Site], AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -46,3 +49,25 @@ async def client(site: Site) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def seeded(site: Site) -> Seeded:
     return await seed(site.store, site.state_dir)
+
+
+@pytest.fixture
+async def version(site: Site, seeded: Seeded) -> int:
+    """The version under which a promotion waits for a person; `amira` asked for the experiment."""
+    async with site.store.begin() as tx:
+        trial = await tx.experiments.get(TRIAL)
+        assert trial is not None
+        evidence = {**EVIDENCE, "reason": "better, and every gate is open"}
+        ready = await tx.experiments.advance(
+            trial, replace(trial, state="READY", decision="PROMOTE", evidence=evidence), NOW
+        )
+        await tx.connection.exec_driver_sql("update experiments set author = 'amira'")
+        await tx.approvals.ask(
+            Approval(
+                experiment_id=TRIAL,
+                version=ready.version,
+                asked_at=NOW,
+                expires_at=NOW + timedelta(hours=72),
+            )
+        )
+    return ready.version

@@ -11,8 +11,9 @@ from playwright.async_api import Page, async_playwright
 
 from feedback.web.app import create_app
 from feedback.web.site import Site
-from tests.integration.web.figures import ODD, RUNNING
+from tests.integration.web.figures import ODD, RUNNING, TRIAL
 from tests.integration.web.seed import Seeded
+from tests.integration.web.test_experiment_acts import approval
 
 CHROMIUM = shutil.which("chromium")
 
@@ -94,6 +95,23 @@ async def test_pages_work_by_keyboard_and_form(visit: Visit) -> None:
     await page.get_by_role("button", name="Accept the fix").click()
     await page.get_by_role("button", name="Mark resolved").wait_for()
     assert await page.locator("h1 .chip").inner_text() == "accepted"
+
+
+async def test_a_promotion_is_decided_and_an_experiment_paused_by_keyboard(
+    visit: Visit, version: int, site: Site
+) -> None:
+    page = visit.page
+    await page.goto(f"{visit.url}/experiments/{TRIAL}")
+    await page.get_by_role("button", name="Pause").press("Enter")
+    await page.get_by_text("Paused since").wait_for()
+    await page.get_by_role("button", name="Resume").press("Enter")
+    await page.get_by_role("button", name="Pause").wait_for()
+    await page.get_by_label("Your name").fill("Ben")
+    await page.get_by_label("Why").fill("clearly better")
+    await page.get_by_role("button", name="Promote", exact=True).press("Enter")
+    await page.get_by_text("Approved by Ben: clearly better").wait_for()
+    assert await page.get_by_role("button", name="Do not promote").count() == 0
+    assert (await approval(site, version)).decided_by == "Ben"
 
 
 async def test_every_page_draws_under_the_policy(visit: Visit) -> None:

@@ -67,6 +67,19 @@ def test_frozen_gives_everybody_the_champion() -> None:
     assert choose(frozen, fresh, url="u", base_model="b").arm is None
 
 
+def test_paused_lets_no_new_thread_join_and_leaves_the_others_alone() -> None:
+    paused = replace(ROUTE, experiment=replace(EXPERIMENT, paused=True))
+    assert paused.experiment is not None
+    fresh = [
+        new_assignment(paused, paused.experiment, thread(f"{n}.0"), "U", START) for n in range(20)
+    ]
+    assert {(a.arm, a.forced_reason) for a in fresh} == {(Arm.CHAMPION, "paused")}
+    joined = choose(paused, fresh[0], url="u", base_model="b")
+    assert (joined.adapter, joined.arm, joined.experiment_id) == (OLD, None, None)
+    before = choose(paused, assigned(Arm.CHALLENGER), url="u", base_model="b")
+    assert (before.adapter, before.fallback, before.arm) == (NEW, OLD, Arm.CHALLENGER)
+
+
 def test_older_threads_stay_out() -> None:
     assert takes_part(thread(), EXPERIMENT)
     assert not takes_part(thread(started=START - timedelta(seconds=1)), EXPERIMENT)

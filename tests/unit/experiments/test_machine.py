@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feedback.domain.trial import PAUSABLE_STATES
 from feedback.errors import ConflictError
 from retrain.experiments.decision import decide
 from retrain.experiments.machine import (
@@ -58,6 +59,40 @@ def test_the_way_to_champion() -> None:
     assert standing.ended
 
 
+WRITTEN_DOWN = """
+QUEUED offline_passed OFFLINE_OK; offline_failed CANCELLED; cancel CANCELLED
+OFFLINE_OK loaded LOADED; load_failed INVALID; cancel CANCELLED
+LOADED enter_canary CANARY; enter_ramp RAMP; enter_test TEST; sha_changed INVALID;
+    guardrail REJECTED_GUARD; cancel CANCELLED
+CANARY enter_ramp RAMP; enter_test TEST; harm REJECTED_HARM; guardrail REJECTED_GUARD;
+    srm INVALID; sha_changed INVALID; futile FUTILE; timeout INCONCLUSIVE; cancel CANCELLED;
+    rollback CANCELLED
+RAMP enter_test TEST; harm REJECTED_HARM; guardrail REJECTED_GUARD; srm INVALID;
+    sha_changed INVALID; futile FUTILE; timeout INCONCLUSIVE; cancel CANCELLED; rollback CANCELLED
+TEST proven READY; proven_auto PROMOTING; overridden PROMOTING; harm REJECTED_HARM;
+    guardrail REJECTED_GUARD; srm INVALID; sha_changed INVALID; futile FUTILE;
+    timeout INCONCLUSIVE; cancel CANCELLED; rollback CANCELLED
+READY approved PROMOTING; denied CANCELLED; approval_expired TEST; harm REJECTED_HARM;
+    guardrail REJECTED_GUARD; srm INVALID; sha_changed INVALID; cancel CANCELLED;
+    rollback CANCELLED
+PROMOTING pointer_swapped HOLDBACK; cancel CANCELLED; rollback ROLLED_BACK
+HOLDBACK quiet CHAMPION; harm ROLLED_BACK; guardrail ROLLED_BACK; srm ROLLED_BACK;
+    sha_changed ROLLED_BACK; rollback ROLLED_BACK
+INCONCLUSIVE overridden PROMOTING
+"""
+"""Every move, written down once more, apart from the code that makes them."""
+
+
+def test_the_table_is_what_was_decided() -> None:
+    decided = {}
+    for line in WRITTEN_DOWN.replace("\n    ", " ").strip().splitlines():
+        state, _, moves = line.partition(" ")
+        for move in moves.split("; "):
+            trigger, target = move.split()
+            decided[State(state), Trigger(trigger)] = State(target)
+    assert decided == dict(TABLE)
+
+
 @pytest.mark.parametrize(
     ("state", "trigger"), list(product(State, [t for t in Trigger if t not in FLAGS]))
 )
@@ -72,8 +107,9 @@ def test_the_table_is_all_there_is(state: State, trigger: Trigger) -> None:
     assert trigger.value in str(caught.value)
 
 
-def test_ends_are_ends() -> None:
-    assert not [state for state, _ in TABLE if state in ENDS]
+def test_ends_are_ends_but_a_person_may_go_over_a_missing_answer() -> None:
+    left = {key: target for key, target in TABLE.items() if key[0] in ENDS}
+    assert left == {(State.INCONCLUSIVE, Trigger.OVERRIDDEN): State.PROMOTING}
     assert {target for target in TABLE.values() if target in ENDS} == ENDS
     for state, trigger in product(ENDS, FLAGS):
         with pytest.raises(ConflictError):
@@ -143,6 +179,23 @@ def test_pause_takes_people_away_and_resume_brings_the_stage_back() -> None:
     resumed = transition(paused, Trigger.RESUME)
     assert resumed == running
     assert effects(paused, resumed) == (Effect.ENTER_STAGE, Effect.NOTIFY)
+
+
+def test_both_sides_know_what_may_be_paused() -> None:
+    pausable = set()
+    for state in State:
+        try:
+            transition(Standing(state=state), Trigger.PAUSE)
+        except ConflictError:
+            continue
+        pausable.add(state.value)
+    assert pausable == PAUSABLE_STATES
+
+
+@pytest.mark.parametrize("state", [State.CANARY, State.RAMP, State.TEST, State.READY])
+def test_harm_ends_a_paused_experiment(state: State) -> None:
+    paused = Standing(state=state, paused=True)
+    assert transition(paused, Trigger.HARM).state is State.REJECTED_HARM
 
 
 def test_a_frozen_and_paused_experiment_needs_both_lifted() -> None:

@@ -6,10 +6,12 @@ from datetime import timedelta
 import pytest
 
 from bot.operating import CONFIRM_WITHIN, NEEDS, Help, Reply, Said, Status
+from bot.slack.views.experiments import approval_blocks
 from bot.slack.views.operating import render
 from feedback.domain.operating import Confirmation, OperatorAct, Standing
-from feedback.domain.pattern import Verdict
+from feedback.domain.pattern import Verdict as Fix
 from feedback.domain.person import Role
+from feedback.domain.trial import Approval, Verdict
 from feedback.domain.why import TrialFacts, why
 from feedback.store.overview import Backlog, LabelCounts, SwitchState
 from tests.unit.bot.test_views import HOSTILE, require_valid, texts
@@ -55,7 +57,7 @@ EMPTY = replace(
 HOSTILE_FACTS = replace(
     READY,
     labels=0,
-    patterns=tuple(pattern(9, Verdict.DOCUMENT, f"{HOSTILE} {n}" * 40) for n in range(9)),
+    patterns=tuple(pattern(9, Fix.DOCUMENT, f"{HOSTILE} {n}" * 40) for n in range(9)),
     last_cycle=replace(CYCLE, reason=HOSTILE * 100),
 )
 
@@ -118,6 +120,30 @@ def test_a_confirmation_shows_what_it_is_bound_to() -> None:
         assert part in shown
     values = [item["value"] for item in blocks[2]["elements"]]
     assert values == ['{"k":"abc"}', '{"k":"abc"}'], "buttons carry an opaque id and nothing else"
+
+
+def test_an_experiment_that_ended_undecided_is_told_as_that() -> None:
+    over = replace(SEEN, state="INCONCLUSIVE", decision="INCONCLUSIVE").to_row()
+    text, _ = render(replace(asked(OperatorAct.PROMOTE), shown=over))
+    assert "Its experiment ended undecided; your word goes over it" in text
+    text, _ = render(replace(asked(OperatorAct.ROLLBACK), shown=over))
+    assert "experiment ends" not in text, "it has ended already"
+
+
+def test_a_promotion_decided_elsewhere_names_who_said_so_and_calls_nobody() -> None:
+    for who, shown in (
+        ("U0ADMIN", "<@U0ADMIN>"),
+        ("Ursula", "Ursula"),
+        ("<!here>", "&lt;!here&gt;"),
+    ):
+        given = Approval(
+            experiment_id="e1", version=9, asked_at=NOW, expires_at=NOW, verdict=Verdict.GRANTED,
+            decided_by=who,
+        )  # fmt: skip
+        blocks = approval_blocks(trial(), given)
+        require_valid(blocks)
+        assert f"approved by {shown}*" in str(blocks)
+        assert "promotion_grant" not in str(blocks)
 
 
 def test_forgetting_names_the_person() -> None:

@@ -31,6 +31,7 @@ def test_nothing_moved(act: OperatorAct) -> None:
         ({"state": "READY"}, "from TEST to READY", False),
         ({"decision": "HOLD_response"}, "said undecided and says hold: response now", False),
         ({"frozen": True}, "traffic was frozen", False),
+        ({"paused": True}, "the experiment was paused", False),
         ({"experiment_id": None}, "experiment e1 is over", False),
         ({"experiment_id": "e2"}, "e2 is running", False),
     ],

@@ -208,6 +208,26 @@ def test_frozen_stands_in_the_way_of_a_promotion() -> None:
     assert outlook.closed[0].gate == "frozen"
 
 
+def test_paused_stands_in_the_way_with_who_and_when() -> None:
+    paused = trial(paused_at=NOW, paused_by="amira")
+    outlook = why(READY, TrialFacts(trial=paused, lately=LATELY), NOW).promotion
+    assert outlook.closed[0].gate == "paused"
+    assert "amira paused it on 2026-03-04" in outlook.closed[0].reason
+    unmet = replace(paused, stage="", state="LOADED")
+    outlook = why(READY, TrialFacts(trial=unmet, lately={}), NOW).promotion
+    assert [item.gate for item in outlook.closed] == ["paused", "loaded"]
+
+
+def test_an_undecided_end_says_whether_a_person_may_go_over_it() -> None:
+    over = TrialFacts(
+        trial=trial(ended_at=NOW, state="INCONCLUSIVE"), lately={}, by_hand="an admin may"
+    )
+    gates = why(READY, over, NOW).promotion.gates
+    assert [(item.gate, item.reason) for item in gates[1:]] == [("by hand", "an admin may")]
+    asked = replace(over, requested_by="U1")
+    assert "U1 asked" in why(READY, asked, NOW).promotion.gates[1].reason
+
+
 def test_without_an_experiment_there_is_nothing_to_promote() -> None:
     assert why(READY, None, NOW).promotion.closed[0].gate == "experiment"
     ended = trial(ended_at=NOW, decision="FUTILE")

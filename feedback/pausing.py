@@ -1,0 +1,81 @@
+"""What operators do to one experiment: no new thread joins it for a while.
+
+Threads that take part keep their arm, and their outcomes go on counting; so do harm and the clock
+of the time-out. The brake (`feedback.operations.set_brake`) is for everything at once.
+"""
+
+from feedback.domain.operating import Act
+from feedback.domain.trial import PAUSABLE_STATES, Trial
+from feedback.errors import InvalidInputError, NotFoundError
+from feedback.operations import announce
+from feedback.store.unit_of_work import Transaction
+
+
+async def set_pause(
+    tx: Transaction, act: Act, *, on: bool, experiment_id: str | None = None
+) -> str:
+    """Pauses an experiment, or lets it go on; doing it twice leaves no trace.
+
+    Args:
+        tx: The transaction.
+        act: Who and why.
+        on: Pause it.
+        experiment_id: Which experiment; None is the present one.
+
+    Returns:
+        What came of it, in a sentence for the person.
+
+    Raises:
+        InvalidInputError: When there is nothing to pause.
+        NotFoundError: When there is no such experiment.
+    """
+    trial = await _trial(tx, experiment_id)
+    if trial.state not in PAUSABLE_STATES:
+        raise InvalidInputError(_too_late(trial))
+    if not await tx.experiments.pause(trial.id, by=act.by if on else None, at=act.at):
+        return f"{trial.id} is {'paused already' if on else 'not paused'}."
+    done = "paused" if on else "resumed"
+    await tx.audit.append(
+        subject=f"experiment:{trial.id}",
+        from_state=trial.state,
+        to_state=trial.state,
+        actor=act.by,
+        reason=f"{done}: {act.reason}",
+        at=act.at,
+        data={"version": trial.version, "paused": on},
+    )
+    text = (
+        f":double_vertical_bar: *Paused* by {{who}}: no new thread joins the experiment of "
+        f"{trial.challenger_id}."
+        if on
+        else f":arrow_forward: *Resumed* by {{who}}: new threads join the experiment of "
+        f"{trial.challenger_id} again."
+    )
+    await announce(tx, act, f"pause:{trial.id}:{done}", text)
+    if on:
+        return (
+            f"Paused: new threads go to the champion. Threads that met {trial.challenger_id} keep "
+            "it, and what people say of them still counts."
+        )
+    return f"Resumed: new threads join the experiment of {trial.challenger_id} again."
+
+
+async def _trial(tx: Transaction, experiment_id: str | None) -> Trial:
+    if experiment_id is not None:
+        found = await tx.experiments.get(experiment_id)
+        if found is None:
+            raise NotFoundError(f"there is no experiment {experiment_id}")
+        return found
+    current = await tx.experiments.current()
+    if current is None:
+        raise InvalidInputError("No experiment is running, so there is nothing to pause.")
+    return current
+
+
+def _too_late(trial: Trial) -> str:
+    if trial.ended_at is not None:
+        return f"{trial.id} is over ({trial.state}); there is nothing to pause."
+    return (
+        f"{trial.id} is in {trial.state}: its promotion is decided, and cannot be paused. Roll it "
+        "back, or freeze everything."
+    )
