@@ -59,6 +59,10 @@ def build_command(
         Literal["reviewer_authored", "consenting", "all"],
         typer.Option("--train-on", help="Whose text may train; rows say what they are (consent)."),
     ] = "all",
+    slice_by: Annotated[
+        list[str] | None,
+        typer.Option("--slice-by", help="Key of the rows by which gates look at parts; repeat."),
+    ] = None,
     *,
     vectors: Annotated[
         bool,
@@ -92,7 +96,7 @@ def build_command(
         train_on=TrainOn(train_on),
     )
     rows = open_jsonl(source)
-    records = list(rows.rows(InteractionRecord.from_row))
+    records = [_sliced(record, slice_by or ()) for record in rows.rows(InteractionRecord.from_row)]
     rows.report()
     rows.require_rows()
     given = DatasetInput(
@@ -162,8 +166,16 @@ def render(record: InteractionRecord) -> Sequence[Message]:
 
 def summary(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what an operator wants to see of a manifest at once."""
-    keys = ("version", "counts", "rejected_by_reason", "labels", "split", "replay", "cleaners")
-    return {key: manifest[key] for key in keys}
+    keys = ("version", "counts", "rejected_by_reason", "labels", "split", "replay", "pairs")
+    return {key: manifest[key] for key in (*keys, "cleaners")}
+
+
+def _sliced(record: InteractionRecord, keys: Sequence[str]) -> InteractionRecord:
+    if not keys:
+        return record
+    told = {key: record.extra[key] for key in keys if key in record.extra}
+    slices = {**record.extra.get("slices", {}), **told}
+    return with_changes(record, extra={**record.extra, "slices": slices})
 
 
 def _style(path: Path | None) -> Callable[[str], Sequence[str]] | None:

@@ -47,7 +47,11 @@ _TRAINABLE = text(
     """
     select c.id, c.interaction_id, c.thread_key, c.author, c.source, c.consent,
            extract(epoch from c.created_at) as ts, c.question, c.bot_answer, c.passages,
-           c.reasons, cv.text as correction, i.retrieved
+           c.reasons, cv.text as correction, i.retrieved, c.tags,
+           split_part(c.thread_key, ':', 2) as channel,
+           (select array_agg(distinct p.label)
+            from pattern_members m join patterns p on p.id = m.pattern_id and p.current
+            where m.interaction_id = c.interaction_id) as patterns
     from corrections c
     join correction_versions cv on cv.correction_id = c.id and cv.version = c.version
     left join interactions i on i.id = c.interaction_id
@@ -149,6 +153,11 @@ class SqlRecords:
                     "interaction_id": row["interaction_id"],
                     "source": row["source"],
                     "consent": row["consent"],
+                    "slices": {
+                        "channel": _channel(row["channel"]),
+                        "pattern": list(row["patterns"] or ()),
+                        "tag": list(row["tags"]),
+                    },
                 },
             )
             for row in rows
@@ -173,6 +182,11 @@ def _majority(ups: int, downs: int) -> Rating | None:
     if ups == downs:
         return None
     return Rating.UP if ups > downs else Rating.DOWN
+
+
+def _channel(channel: str) -> str:
+    """A person's own channel is no part of the whole: all of them together are one."""
+    return "direct messages" if channel.startswith("D") else channel
 
 
 def _retrieved(rows: list[Mapping[str, Any]] | tuple[()]) -> tuple[Retrieved, ...]:

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from feedback.domain.interaction import InteractionRecord
 from feedback.errors import InvalidInputError
 from retrain.dataset.cleaning import DatasetChecks, clean, require_known, standard_cleaners
+from retrain.dataset.pairs import WrongAnswers, wrong_answers
 from retrain.dataset.policy import DatasetPolicy
 from retrain.dataset.rows import (
     Candidate,
@@ -20,6 +21,7 @@ from retrain.dataset.rows import (
     TrainingRow,
     candidate_of,
     digest,
+    slices_of,
 )
 from retrain.dataset.similarity import QuestionVectors
 from retrain.dataset.split import (
@@ -112,21 +114,25 @@ def build(source: DatasetInput, policy: DatasetPolicy) -> DatasetBuild:
     assignments = assign(cleaned.kept, source.previous, policy, source.vectors)
     split = _Split.of(cleaned.kept, assignments, source, policy)
     replay, replay_out = _replay(split, source, policy)
-    weights = policy.source_weights
-    train = [
-        _training_row(c, a, source.render, weights.get(c.source.value, 1.0)) for c, a in split.train
-    ]
-    train += replay
+    ran = [c for c in cleaners if c.name not in policy.disabled_cleaners]
+    wrong = wrong_answers([c for c, _ in split.train], [c.completion for c in cleaned.kept], ran)
+    train = [*_taught(split, wrong, source.render, policy), *replay]
     holdout = [_held_out_row(c, a, source.render) for c, a in split.holdout]
     rejected = [*superseded, *cleaned.rejected, *split.out, *replay_out]
     ledger = {a.key: a for a in (*source.previous, *assignments)}
-    ran = [c.name for c in cleaners if c.name not in policy.disabled_cleaners]
     return DatasetBuild(
         train=tuple(sorted(train, key=lambda row: row.id)),
         holdout=tuple(sorted(holdout, key=lambda row: row.row.id)),
         rejected=tuple(sorted(rejected, key=lambda r: (r.id, r.reason))),
         assignments=tuple(sorted(ledger.values(), key=lambda a: a.key)),
-        facts=_facts(source, policy, split, len(replay), rejected, ran),
+        facts=_facts(source, policy, split, len(replay), rejected)
+        | {
+            "pairs": {"usable": len(wrong.by_id), "left_out": wrong.left_out},
+            "cleaners": {
+                "ran": [cleaner.name for cleaner in ran],
+                "disabled": sorted(policy.disabled_cleaners),
+            },
+        },
     )
 
 
@@ -242,6 +248,19 @@ def _replay_row(row: ReplayRow, weight: float) -> TrainingRow:
     )
 
 
+def _taught(
+    split: _Split, wrong: WrongAnswers, render: Render, policy: DatasetPolicy
+) -> list[TrainingRow]:
+    return [
+        replace(
+            _training_row(candidate, assignment, render),
+            weight=policy.source_weights.get(candidate.source.value, 1.0),
+            rejected=wrong.by_id.get(candidate.id, ""),
+        )
+        for candidate, assignment in split.train
+    ]
+
+
 def _held_out_row(candidate: Candidate, assignment: Assignment, render: Render) -> HeldOutRow:
     extra = candidate.record.extra
     return HeldOutRow(
@@ -250,12 +269,11 @@ def _held_out_row(candidate: Candidate, assignment: Assignment, render: Render) 
         bot_answer=candidate.record.answer,
         facts=_strings(extra.get("facts")),
         sources=_strings(extra.get("passages")),
+        slices=slices_of(candidate),
     )
 
 
-def _training_row(
-    candidate: Candidate, assignment: Assignment, render: Render, weight: float = 1.0
-) -> TrainingRow:
+def _training_row(candidate: Candidate, assignment: Assignment, render: Render) -> TrainingRow:
     return TrainingRow(
         id=candidate.id,
         messages=tuple(render(candidate.record)),
@@ -263,7 +281,6 @@ def _training_row(
         source=candidate.source,
         interaction_ids=(candidate.interaction_id, *sorted(candidate.merged)),
         group=assignment.group,
-        weight=weight,
     )
 
 
@@ -273,8 +290,7 @@ def _facts(
     split: _Split,
     replayed: int,
     rejected: Sequence[Rejection],
-    ran: Sequence[str],
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     clean_rows = [c for c, _ in (*split.train, *split.holdout)]
     labelled = sum(candidate_of(record) is not None for record in source.records)
     wanted = _replay_wanted(split, policy)
@@ -302,7 +318,6 @@ def _facts(
             "share": round(replayed / max(1, replayed + len(split.train)), 4),
             "missing": wanted - replayed,
         },
-        "cleaners": {"ran": list(ran), "disabled": sorted(policy.disabled_cleaners)},
         "lineage": _lineage(clean_rows, source, policy),
         "policy": policy.to_row(),
     }

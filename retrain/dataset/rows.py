@@ -27,6 +27,9 @@ _OPERATOR_WORDS = {
 }
 
 
+_SLICE_CHARS = 80
+
+
 class Source(StrEnum):
     """Where the target text of a row comes from."""
 
@@ -145,6 +148,8 @@ class TrainingRow:
     Attributes:
         group: Rows of one group are never on two sides; intervals are clustered by it.
         weight: How often an epoch shows it, on average.
+        rejected: What was wrongly said instead of the completion; empty when that is not known,
+            or not to be trained against.
     """
 
     id: str
@@ -154,10 +159,11 @@ class TrainingRow:
     interaction_ids: tuple[str, ...]
     group: str
     weight: float = 1.0
+    rejected: str = ""
 
     def to_row(self) -> dict[str, Any]:
-        """Returns the line of `train.jsonl`."""
-        return {
+        """Returns the line of `train.jsonl`; `rejected` only where there is something."""
+        row = {
             "id": self.id,
             "messages": [{"role": m.role, "content": m.content} for m in self.messages],
             "completion": self.completion,
@@ -166,6 +172,7 @@ class TrainingRow:
             "group": self.group,
             "weight": self.weight,
         }
+        return row | {"rejected": self.rejected} if self.rejected else row
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "TrainingRow":
@@ -182,6 +189,7 @@ class TrainingRow:
             interaction_ids=tuple(map(str, row["interaction_ids"])),
             group=str(row["group"]),
             weight=float(row.get("weight", 1.0)),
+            rejected=str(row.get("rejected", "")),
         )
 
 
@@ -194,6 +202,7 @@ class HeldOutRow:
         bot_answer: What the bot said at the time.
         facts: Strings a right answer must hold; empty when nobody listed them.
         sources: Texts that the answer may draw on; empty when they were not recorded.
+        slices: Parts of the whole that it belongs to, as `name: value`, sorted; gates judge each.
     """
 
     row: TrainingRow
@@ -201,6 +210,7 @@ class HeldOutRow:
     bot_answer: str
     facts: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    slices: tuple[str, ...] = ()
 
     def to_row(self) -> dict[str, Any]:
         """Returns the line of `holdout.jsonl`."""
@@ -210,6 +220,7 @@ class HeldOutRow:
             "bot_answer": self.bot_answer,
             "facts": list(self.facts),
             "sources": list(self.sources),
+            "slices": list(self.slices),
         }
 
     @classmethod
@@ -225,6 +236,7 @@ class HeldOutRow:
             bot_answer=str(row.get("bot_answer", "")),
             facts=tuple(map(str, row.get("facts") or ())),
             sources=tuple(map(str, row.get("sources") or ())),
+            slices=tuple(map(str, row.get("slices") or ())),
         )
 
 
@@ -305,6 +317,29 @@ def candidate_of(record: InteractionRecord) -> Candidate | None:
             contributed_at=_seconds(extra.get("approved_at")),
         )
     return None
+
+
+def slices_of(candidate: Candidate) -> tuple[str, ...]:
+    """Returns the parts of the whole that a row belongs to, as `name: value`, sorted.
+
+    What the record says (`slices`: a name to one value or several, such as channel, pattern, tag),
+    where the label came from, and whether passages were at hand.
+    """
+    extra = candidate.record.extra
+    told = extra.get("slices")
+    named: dict[str, object] = {**told} if isinstance(told, Mapping) else {}
+    named["source"] = candidate.source.value
+    named["passages"] = "with" if extra.get("passages") else "without"
+    return tuple(
+        sorted(
+            {
+                " ".join(f"{name}: {value}".split())[:_SLICE_CHARS]
+                for name, values in named.items()
+                for value in (values if isinstance(values, list | tuple) else [values])
+                if value
+            }
+        )
+    )
 
 
 def text_key(text: str) -> str:

@@ -8,6 +8,7 @@ from feedback.domain.correction import QueueReason
 from feedback.domain.interaction import InteractionRecord
 from feedback.store.imports import ImportCounts
 from feedback.store.unit_of_work import Store
+from tests.integration.store.test_patterns import pattern, save
 
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
@@ -48,6 +49,32 @@ async def test_imported_text_trains_only_when_reviewed_and_allowed(store: Store)
         rated = await tx.records.rated()
     assert sorted(row.correction or "" for row in rows) == [f"better {n}" for n in range(1, 5)]
     assert [record.failed for record in rated] == [False, True, True, True, True]
+
+
+async def test_a_label_says_what_parts_of_the_whole_it_belongs_to(store: Store) -> None:
+    async with store.begin() as tx:
+        await tx.imports.add(_records()[:3], {}, redaction_version="1", at=NOW)
+        await tx.connection.execute(text("update corrections set state = 'approved'"))
+        rows = await tx.connection.scalars(text("select interaction_id from corrections"))
+        direct, shared = sorted(rows)
+        for interaction, thread, tags in (
+            (direct, "T1:D7:1.2", []),
+            (shared, "T1:C7:1.2", ["billing", "late"]),
+        ):
+            await tx.connection.execute(
+                text("update corrections set thread_key = :thread, tags = :tags "
+                     "where interaction_id = :interaction"),
+                {"thread": thread, "tags": tags, "interaction": interaction},
+            )  # fmt: skip
+    await save(store, 0, pattern("refunds", shared))
+    async with store.begin() as tx:
+        found = {
+            r.extra["interaction_id"]: r.extra["slices"] for r in await tx.records.trainable("all")
+        }
+    assert found == {
+        direct: {"channel": "direct messages", "pattern": [], "tag": []},
+        shared: {"channel": "C7", "pattern": ["refunds"], "tag": ["billing", "late"]},
+    }
 
 
 async def test_a_team_adopts_candidates_once_and_may_vouch_for_them(store: Store) -> None:

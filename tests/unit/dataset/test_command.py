@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from deploy.commands.dataset import app
 from feedback.errors import ConflictError, InvalidInputError, NotFoundError
-from retrain.dataset import read_manifest, read_train
+from retrain.dataset import read_holdout, read_manifest, read_train
 from tests.unit.dataset.samples import distinct_records
 
 
@@ -51,6 +51,27 @@ def test_build_writes_a_version_and_sums_it_up(source: Path, tmp_path: Path) -> 
     assert read_manifest(tmp_path / "v")["version"] == summary["version"]
     assert build(source, tmp_path / "v")["written"] is False
     assert build(source, tmp_path / "w")["version"] == summary["version"]
+
+
+def test_held_out_rows_carry_the_slices_of_their_rows(source: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in source.read_text().splitlines()[:40]]
+    for number, row in enumerate(rows):
+        row["area"] = ["north", "south"][number % 2]
+        row["slices"] = {"tag": ["a", "b"] if number % 4 else []}
+    told = rows_file(tmp_path / "told.jsonl", rows)
+    build(told, tmp_path / "plain")
+    build(told, tmp_path / "sliced", "--slice-by", "area", "--slice-by", "nothing")
+    area = {row["id"]: row["area"] for row in rows}
+    tags = {row["id"]: [f"tag: {tag}" for tag in row["slices"]["tag"]] for row in rows}
+    known = ("passages: without", "source: correction")
+    held = read_holdout(tmp_path / "sliced")
+    assert held
+    for one in held:
+        assert one.slices == tuple(sorted((f"area: {area[one.row.id]}", *tags[one.row.id], *known)))
+    assert all(
+        one.slices == tuple(sorted((*tags[one.row.id], *known)))
+        for one in read_holdout(tmp_path / "plain")
+    )
 
 
 def test_a_bad_row_is_named_by_its_line(source: Path, tmp_path: Path) -> None:
