@@ -172,7 +172,11 @@ class RetrainSettings(_Group):
     tick_s: float = Field(default=5.0, gt=0)
     """Real seconds between two looks of the scheduler."""
     max_steps: int | None = Field(default=None, ge=1)
-    """Upper bound of training steps; unset, all epochs of the recipe are trained."""
+    """Upper bound of the steps of a stage; unset, all epochs of the recipe are trained."""
+    preference: Literal["off", "dpo"] = "off"
+    """`dpo` trains a second stage on corrections and the wrong answers beside them."""
+    preference_pairs: int = Field(default=100, ge=1)
+    """With fewer such pairs the second stage is left out, and the run says so."""
     max_hours: float = Field(default=24, gt=0)
     """A run that is estimated to take longer is refused before it starts."""
     benchmark: Path | None = None
@@ -185,7 +189,12 @@ class RetrainSettings(_Group):
     source_shares: dict[str, float] = Field(default_factory=dict)
     """Largest share of the clean rows that a source may give, as JSON (`{"human_reply": 0.3}`)."""
     gate_margins: dict[str, float] = Field(default_factory=dict)
-    """Falls that gates tolerate, by metric, as JSON (`{"facts": 0.02}`); the others keep theirs."""
+    """Falls that gates tolerate, by metric, as JSON (`{"facts": 0.02}`); the others keep theirs.
+    `slices` is that of every slice."""
+    improve_slices: tuple[str, ...] = ()
+    """JSON list of slices that must get better by themselves (`["pattern: refund, late"]`)."""
+    slices_must_tell: bool = False
+    """Whether a slice with too few held-out questions stops a candidate; else it is only shown."""
     launcher: Literal["local", "ray"] = "local"
     """Where training runs: in a process of this machine, or on Ray (`understudy[ray]`)."""
     ray_address: str = ""

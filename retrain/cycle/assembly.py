@@ -45,7 +45,12 @@ from retrain.publishing.watching import DeploymentWatch
 from retrain.scheduling.digest import WeeklyDigest
 from retrain.scheduling.schedule import CycleSchedule
 from retrain.training.process import ray_command, training_command
-from retrain.training.spec import QloraRecipe, production_recipe
+from retrain.training.spec import (
+    PreferenceRecipe,
+    QloraRecipe,
+    production_preference,
+    production_recipe,
+)
 
 _REPLAY_SEED = 20_260_105
 
@@ -94,8 +99,14 @@ def publishing_platform(settings: Settings) -> str:
 
 def recipe_for(settings: Settings) -> QloraRecipe:
     """Returns the hyperparameters: measured ones for the packaged base, production ones else."""
-    recipe = QloraRecipe() if settings.model.base == PACKAGED_BASE else production_recipe()
-    return replace(recipe, threads=settings.retrain.threads, max_steps=settings.retrain.max_steps)
+    packaged, pairs = settings.model.base == PACKAGED_BASE, settings.retrain.preference_pairs
+    second = PreferenceRecipe(min_pairs=pairs) if packaged else production_preference(pairs)
+    return replace(
+        QloraRecipe() if packaged else production_recipe(),
+        threads=settings.retrain.threads,
+        max_steps=settings.retrain.max_steps,
+        preference=second if settings.retrain.preference == "dpo" else None,
+    )
 
 
 def gate_policy_for(settings: Settings) -> GatePolicy:
@@ -105,7 +116,11 @@ def gate_policy_for(settings: Settings) -> GatePolicy:
         ConfigurationError: When a margin in the settings is impossible or belongs to no gate.
     """
     policy = tiny_base_policy() if settings.model.base == PACKAGED_BASE else GatePolicy()
-    return policy.with_margins(settings.retrain.gate_margins)
+    return replace(
+        policy.with_margins(settings.retrain.gate_margins),
+        improve_slices=settings.retrain.improve_slices,
+        slices_must_tell=settings.retrain.slices_must_tell,
+    )
 
 
 def replay_rows(n: int) -> list[ReplayRow]:

@@ -62,6 +62,7 @@ def held_out_examples(rows: Sequence[HeldOutRow]) -> list[Example]:
             reference=held.row.completion,
             facts=held.facts,
             sources=held.sources,
+            slices=held.slices,
         )
         for held in rows
     ]

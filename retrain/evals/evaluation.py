@@ -57,6 +57,7 @@ class Outcome:
     answer: str
     expected: str
     never_break: bool = False
+    slices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,10 @@ class Evaluation:
                 for name, metric in row["metrics"].items()
             },
             outcomes={
-                name: tuple(Outcome(**outcome) for outcome in outcomes)
+                name: tuple(
+                    Outcome(**{**outcome, "slices": tuple(outcome.get("slices", ()))})
+                    for outcome in outcomes
+                )
                 for name, outcomes in row["outcomes"].items()
             },
         )

@@ -119,4 +119,5 @@ def _outcome(example: Example, answer: str, score: float) -> Outcome:
         answer=answer,
         expected=example.expected,
         never_break=example.never_break,
+        slices=example.slices,
     )

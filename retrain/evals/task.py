@@ -28,6 +28,7 @@ class Example:
         sources: Texts that the answer may draw on.
         should_decline: Whether the right answer is to decline or to hand over.
         never_break: Whether losing this single example stops the challenger.
+        slices: Parts of the whole that it belongs to, as `name: value`; each is judged by itself.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Example:
     sources: tuple[str, ...] = ()
     should_decline: bool = False
     never_break: bool = False
+    slices: tuple[str, ...] = ()
 
     @property
     def cluster(self) -> str:

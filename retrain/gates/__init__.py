@@ -8,24 +8,25 @@ from retrain.gates.decide import decide
 from retrain.gates.policy import (
     DEFAULT_RULES,
     NEVER_BREAK,
+    SLICES,
     Demand,
     GatePolicy,
     GateRule,
-    gate_names,
     tiny_base_policy,
 )
-from retrain.gates.report import GateReport, GateResult, Status
+from retrain.gates.report import GateReport, GateResult, SliceResult, Status
 
 __all__ = [
     "DEFAULT_RULES",
     "NEVER_BREAK",
+    "SLICES",
     "Demand",
     "GatePolicy",
     "GateReport",
     "GateResult",
     "GateRule",
+    "SliceResult",
     "Status",
     "decide",
-    "gate_names",
     "tiny_base_policy",
 ]

@@ -4,6 +4,7 @@ from retrain.evals.evaluation import Evaluation, Outcome
 from retrain.gates.pairs import pair_up
 from retrain.gates.policy import NEVER_BREAK, Demand, GatePolicy, GateRule
 from retrain.gates.report import GateReport, GateResult, Status
+from retrain.gates.slices import judge_slices, on_slices
 from retrain.gates.verdicts import judge_improve, judge_keep, judge_perfect
 
 
@@ -22,8 +23,13 @@ def decide(candidate: Evaluation, champion: Evaluation, policy: GatePolicy) -> G
     never_break = _never_break(candidate, champion, policy)
     if never_break is not None:
         results.append(never_break)
+    slices = judge_slices(candidate, champion, policy)
+    if slices:
+        results.append(on_slices(slices, policy))
     return GateReport(
-        passed=all(result.status is Status.PASS for result in results), results=tuple(results)
+        passed=all(result.status is Status.PASS for result in results),
+        results=tuple(results),
+        slices=tuple(slices),
     )
 
 

@@ -1,5 +1,6 @@
 """Both models' outcomes on the same examples."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 from feedback.errors import InvalidInputError
@@ -9,11 +10,16 @@ from retrain.gates.statistics import bootstrap_low
 
 @dataclass(frozen=True, kw_only=True)
 class Pairs:
-    """Outcomes of both models on the same examples of one metric."""
+    """Outcomes of both models on the same examples of one metric.
+
+    Attributes:
+        slices: What parts of the whole each example belongs to.
+    """
 
     before: tuple[float, ...]
     after: tuple[float, ...]
     groups: tuple[str, ...]
+    slices: tuple[tuple[str, ...], ...] = ()
 
     @property
     def n(self) -> int:
@@ -45,6 +51,22 @@ class Pairs:
         differences = [new - old for old, new in zip(self.before, self.after, strict=True)]
         return bootstrap_low(differences, self.groups, alpha)
 
+    def by_slice(self) -> "dict[str, Pairs]":
+        """Returns the examples of each slice, by its name; what all belong to is no slice."""
+        members: defaultdict[str, list[int]] = defaultdict(list)
+        for index, names in enumerate(self.slices):
+            for name in names:
+                members[name].append(index)
+        return {
+            name: Pairs(
+                before=tuple(self.before[i] for i in found),
+                after=tuple(self.after[i] for i in found),
+                groups=tuple(self.groups[i] for i in found),
+            )
+            for name, found in sorted(members.items())
+            if len(found) < self.n
+        }
+
 
 def pair_up(metric: str, candidate: Evaluation, champion: Evaluation) -> Pairs | None:
     """Pairs the outcomes of one metric; None when one side did not measure it.
@@ -65,4 +87,5 @@ def pair_up(metric: str, candidate: Evaluation, champion: Evaluation) -> Pairs |
         before=tuple(before[outcome.example_id].score for outcome in ours),
         after=tuple(outcome.score for outcome in ours),
         groups=tuple(outcome.group for outcome in ours),
+        slices=tuple(outcome.slices for outcome in ours),
     )

@@ -9,6 +9,9 @@ from feedback.errors import ConfigurationError
 NEVER_BREAK = "never_break"
 """Name of the gate that looks at single items."""
 
+SLICES = "slices"
+"""Name of the gate that looks at parts of the whole: channels, patterns, tags, sources."""
+
 
 class Demand(StrEnum):
     """What a gate asks of its metric."""
@@ -65,30 +68,41 @@ class GatePolicy:
         alpha: One-sided error of every gate.
         correlation: Assumed likeness of outcomes within a group, 0..1; it shrinks the sample.
         require_never_break: Whether evaluations must hold never-break items at all.
+        slice_metrics: Judged in every slice of the held-out questions too.
+        slice_margin: Tolerated fall in a slice, 0..1, exclusive.
+        slice_min_n: Fewer examples of a slice cannot tell anything.
+        improve_slices: Slices that must get better in what the whole must get better in.
+        slices_must_tell: Whether a slice with too few examples stops the challenger.
     """
 
     rules: tuple[GateRule, ...] = DEFAULT_RULES
     alpha: float = 0.05
     correlation: float = 0.3
     require_never_break: bool = True
+    slice_metrics: tuple[str, ...] = ("right", "on_brand", "grounded")
+    slice_margin: float = 0.1
+    slice_min_n: int = 10
+    improve_slices: tuple[str, ...] = ()
+    slices_must_tell: bool = False
 
     def with_margins(self, margins: Mapping[str, float]) -> "GatePolicy":
         """Returns these gates with other tolerated falls.
 
         Args:
-            margins: By metric, 0..1 exclusive.
+            margins: By metric, 0..1 exclusive; `slices` sets that of every slice.
 
         Raises:
             ConfigurationError: When a metric has no gate or a margin is impossible.
         """
-        known = {rule.metric for rule in self.rules}
+        known = {SLICES, *(rule.metric for rule in self.rules)}
         unknown = sorted(set(margins) - known)
         if unknown:
             raise ConfigurationError(
                 f"no gate looks at {', '.join(unknown)}; gates are {', '.join(sorted(known))}"
             )
         rules = (replace(r, margin=margins.get(r.metric, r.margin)) for r in self.rules)
-        return replace(self, rules=tuple(rules))
+        slice_margin = margins.get(SLICES, self.slice_margin)
+        return replace(self, rules=tuple(rules), slice_margin=slice_margin)
 
     def also_keeping(self, metrics: Sequence[str]) -> "GatePolicy":
         """Returns these gates and one more for each metric, which must not fall."""
@@ -101,10 +115,11 @@ class GatePolicy:
         Raises:
             ConfigurationError: Naming every wrong one.
         """
+        margins = [(rule.metric, rule.margin) for rule in self.rules]
         problems = [
-            f"margin of gate {rule.metric} must lie between 0 and 1, got {rule.margin}"
-            for rule in self.rules
-            if not 0 < rule.margin < 1
+            f"margin of gate {metric} must lie between 0 and 1, got {margin}"
+            for metric, margin in (*margins, (SLICES, self.slice_margin))
+            if not 0 < margin < 1
         ]
         if not 0 < self.alpha < 0.5:
             problems.append(f"alpha must lie between 0 and 0.5, got {self.alpha}")
@@ -130,10 +145,6 @@ def tiny_base_policy() -> GatePolicy:
             if rule.demand is Demand.IMPROVE
             else replace(rule, margin=max(rule.margin, 0.15))
             for rule in DEFAULT_RULES
-        )
+        ),
+        slice_margin=0.2,
     )
-
-
-def gate_names(policy: GatePolicy) -> Sequence[str]:
-    """Returns the names of all gates in their order."""
-    return (*(rule.metric for rule in policy.rules), NEVER_BREAK)

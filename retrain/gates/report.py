@@ -41,11 +41,41 @@ class GateResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SliceResult:
+    """What was found in one slice, for one metric.
+
+    Attributes:
+        slice: `name: value`, such as `channel: C1`.
+        champion: The champion's value in the slice, None when it has no example.
+        challenger: The challenger's value, None when it has no example.
+        n: Paired examples.
+        reason: One sentence for an operator.
+        needed_n: Examples that would decide it, when that is known.
+    """
+
+    slice: str
+    metric: str
+    status: Status
+    champion: float | None
+    challenger: float | None
+    n: int
+    gained: int = 0
+    lost: int = 0
+    reason: str
+    needed_n: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class GateReport:
-    """All gates together. `passed` only when every single one passed."""
+    """All gates together. `passed` only when every single one passed.
+
+    Attributes:
+        slices: What the gate on slices looked at.
+    """
 
     passed: bool
     results: tuple[GateResult, ...]
+    slices: tuple[SliceResult, ...] = ()
 
     @property
     def stopped_by(self) -> str | None:
@@ -73,10 +103,14 @@ class GateReport:
             "stopped_by": self.stopped_by,
             "headline": self.headline,
             "results": [asdict(result) for result in self.results],
+            "slices": [asdict(found) for found in self.slices],
         }
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "GateReport":
         """Reads what `to_row` wrote."""
         results = tuple(GateResult(**{**r, "status": Status(r["status"])}) for r in row["results"])
-        return cls(passed=bool(row["passed"]), results=results)
+        slices = tuple(
+            SliceResult(**{**s, "status": Status(s["status"])}) for s in row.get("slices", ())
+        )
+        return cls(passed=bool(row["passed"]), results=results, slices=slices)

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from retrain.evals.evaluation import Evaluation, Metric, Outcome
-from retrain.gates.report import GateReport, GateResult
+from retrain.evals.evaluation import Evaluation, Metric, Outcome, measure
+from retrain.gates.report import GateReport, GateResult, SliceResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +17,15 @@ class MetricLine:
     champion: Metric | None
     base: Metric | None
     gate: GateResult | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceLine:
+    """One slice in one metric, both models side by side; None where it has no example."""
+
+    challenger: Metric | None
+    champion: Metric | None
+    found: SliceResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +58,7 @@ class ReportCard:
     Attributes:
         title: Names the run.
         run: Facts of the run in order, such as base model, adapter sha256, seconds, memory.
+        slices: Parts of the held-out questions, falls first, then what cannot be told.
         best: Answers that became right, then answers that stayed right.
         worst: Answers that were lost, then answers that are still wrong.
         pace: Of every model.
@@ -60,6 +70,7 @@ class ReportCard:
     champion: str
     gates: GateReport
     metrics: tuple[MetricLine, ...]
+    slices: tuple[SliceLine, ...]
     best: tuple[Comparison, ...]
     worst: tuple[Comparison, ...]
     pace: tuple[Pace, ...]
@@ -109,6 +120,14 @@ def report_card(
         champion=champion.model or "champion",
         gates=gates,
         metrics=lines,
+        slices=tuple(
+            SliceLine(
+                challenger=_within(candidate, found),
+                champion=_within(champion, found),
+                found=found,
+            )
+            for found in gates.slices
+        ),
         best=_pick(sorted(pairs, key=_goodness), examples, right=True),
         worst=_pick(sorted(pairs, key=_badness), examples, right=False),
         pace=tuple(
@@ -123,6 +142,13 @@ def report_card(
         data=manifest or {},
         run=run or {},
     )
+
+
+def _within(evaluation: Evaluation, found: SliceResult) -> Metric | None:
+    """Measures a slice, with an interval that is clustered like that of the whole."""
+    outcomes = evaluation.outcomes.get(found.metric, ())
+    inside = [outcome for outcome in outcomes if found.slice in outcome.slices]
+    return measure(inside) if inside else None
 
 
 def _comparisons(candidate: Evaluation, champion: Evaluation) -> Iterable[Comparison]:

@@ -120,10 +120,28 @@ def test_held_out_rows_become_examples() -> None:
         interaction_ids=("r1",),
         group="g",
     )
-    held = HeldOutRow(row=row, question="Q?", bot_answer="no", facts=("A",), sources=("A is it.",))
-    assert held_out_examples([held]) == [
-        example("r1", "Q?", group="g", reference="A.", facts=("A",), sources=("A is it.",))
+    held = HeldOutRow(
+        row=row,
+        question="Q?",
+        bot_answer="no",
+        facts=("A",),
+        sources=("A is it.",),
+        slices=("channel: C1",),
+    )
+    asked = held_out_examples([held])
+    assert asked == [
+        example(
+            "r1",
+            "Q?",
+            group="g",
+            reference="A.",
+            facts=("A",),
+            sources=("A is it.",),
+            slices=("channel: C1",),
+        )
     ]
+    (outcome,) = evaluate([CorrectionsTask(held_out=asked)], lambda _: ["A"]).outcomes["right"]
+    assert outcome.slices == ("channel: C1",)
 
 
 def test_sums_are_checked_by_computing() -> None:
