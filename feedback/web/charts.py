@@ -45,16 +45,43 @@ class Chart:
     rows: tuple[tuple[str, ...], ...] = field(default=())
 
 
-def loss_curve(points: Sequence[tuple[int, float]], total_steps: int | None) -> Chart:
-    """Training loss by step."""
+def loss_curve(
+    points: Sequence[tuple[int, float]], total_steps: int | None, second_from: int | None = None
+) -> Chart:
+    """Training loss by step.
+
+    Args:
+        points: Step and loss.
+        total_steps: End of the axis.
+        second_from: First step of a second stage, whose loss is another measure.
+    """
     domain = {"domain": [0, total_steps]} if total_steps else {}
+    values = [
+        {
+            "step": step,
+            "loss": loss,
+            "stage": "examples" if second_from is None or step < second_from else "preferences",
+        }
+        for step, loss in points
+    ]
+    stages = {
+        "field": "stage",
+        "type": "nominal",
+        "title": None,
+        "scale": {
+            "domain": ["examples", "preferences"],
+            "range": ["var(--accent)", "var(--challenger)"],
+        },
+        "legend": None if second_from is None else {"orient": "top", "symbolType": "stroke"},
+    }
     return Chart(
         title="Training loss by step",
         spec={
             **base_spec("Training loss by step", 170),
-            "data": {"values": [{"step": step, "loss": loss} for step, loss in points]},
-            "mark": {"type": "line", "color": "var(--accent)", "strokeWidth": 2},
+            "data": {"values": values},
+            "mark": {"type": "line", "strokeWidth": 2},
             "encoding": {
+                "color": stages,
                 "x": {
                     "field": "step",
                     "type": "quantitative",

@@ -31,6 +31,7 @@ from retrain.report_card import (
     report_card,
 )
 from retrain.training.process import training_environment
+from retrain.training.spec import TrainingResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +212,9 @@ class GatingStep:
 
 def _facts(result: Mapping[str, Any]) -> dict[str, Any]:
     """What a reader of the card wants to know of the run."""
-    return {key: result[key] for key in ("steps", "rows", "seconds", "peak_rss_mb", "sha256")}
+    facts = {key: result[key] for key in ("steps", "rows", "seconds", "peak_rss_mb", "sha256")}
+    second = TrainingResult.from_row(result).second_stage
+    return facts | {"second_stage": second} if second else facts
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -21,16 +21,22 @@ _CURVE_POINTS = 120
 def progress_row(reports: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """Returns the newest report with the loss curve so far, thinned, for the web page.
 
-    A resumed run repeats the steps after its checkpoint: the newest report of a step counts.
+    A resumed run repeats the steps after its checkpoint: the newest report of a step counts. Where
+    there is a second stage, `second_from` is its first step told.
     """
     if not reports:
         return {}
     losses = {report["step"]: report["loss"] for report in reports if "loss" in report}
+    second = [report["step"] for report in reports if report.get("stage") == "preferences"]
     curve = sorted(losses.items())
     stride = -(-len(curve) // _CURVE_POINTS) or 1
     # Counted from the end, so that the newest point is always kept.
     thinned = curve[::-1][::stride][::-1]
-    return {**reports[-1], "curve": [[step, loss] for step, loss in thinned]}
+    return {
+        **reports[-1],
+        "curve": [[step, loss] for step, loss in thinned],
+        **({"second_from": min(second)} if second else {}),
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +102,10 @@ class TrainingStep:
         await self._report(run_id, progress_row(job.reports()))
         await self._finish(run_id, RunState.FINISHED, result=row)
         result = TrainingResult.from_row(row)
+        second = f"; second stage: {result.second_stage}" if result.second_stage else ""
         return StepResult(
             reason=f"trained {result.steps} steps on {result.rows} rows in {result.seconds:.0f} s, "
-            f"loss {result.final_loss:.3f}, peak memory {result.peak_rss_mb:.0f} MB",
+            f"loss {result.final_loss:.3f}, peak memory {result.peak_rss_mb:.0f} MB{second}",
             context={
                 "run_id": run_id,
                 "adapter_dir": str(result.adapter_dir),

@@ -11,17 +11,26 @@ from retrain.training.progress import (
     Progress,
     ProgressSink,
 )
-from retrain.training.spec import QloraRecipe, TrainingResult, TrainingSpec, production_recipe
+from retrain.training.spec import (
+    PreferenceRecipe,
+    QloraRecipe,
+    TrainingResult,
+    TrainingSpec,
+    production_preference,
+    production_recipe,
+)
 
 __all__ = [
     "CallbackProgress",
     "JsonlProgress",
     "NoProgress",
+    "PreferenceRecipe",
     "Progress",
     "ProgressSink",
     "QloraRecipe",
     "TrainingResult",
     "TrainingSpec",
+    "production_preference",
     "production_recipe",
     "ray_command",
     "training_command",

@@ -4,7 +4,7 @@ import math
 import resource
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -21,13 +21,35 @@ class Monitor(TrainerCallback):
     """Reports progress and stops a run whose loss is not a number, has doubled, or is a guess's.
 
     Attributes:
-        losses: `(step, loss)` of every log of this process.
+        losses: `(step, loss)` of every log of this process, steps counted over all stages.
         tokens: Tokens trained on in this process.
     """
 
     def __init__(
-        self, *, sink: ProgressSink, lengths: Sequence[int], batch_size: int, vocab_size: int
+        self,
+        *,
+        sink: ProgressSink,
+        lengths: Sequence[int],
+        batch_size: int,
+        vocab_size: int,
+        before: int | None = None,
+        after: int = 0,
     ) -> None:
+        """Watches one stage.
+
+        Args:
+            sink: Gets the reports.
+            lengths: Tokens of every row in the order of the stage.
+            batch_size: Rows a step.
+            vocab_size: Tells what guessing costs.
+            before: Steps of the first stage, when this is the second.
+            after: Steps of the stage to come.
+        """
+        self._before = before or 0
+        self._after = after
+        self._stage: Literal["examples", "preferences"] = (
+            "examples" if before is None else "preferences"
+        )
         self._sink = sink
         self._lengths = lengths
         self._batch_size = batch_size
@@ -65,7 +87,7 @@ class Monitor(TrainerCallback):
             return
         step, loss = int(state.global_step), float(logs["loss"])
         self._require_healthy(step, loss, int(state.max_steps))
-        self.losses.append((step, loss))
+        self.losses.append((self._before + step, loss))
         seconds = max(time.perf_counter() - self._started, 1e-9)
         done = step - self._first_step
         self.tokens = sum(
@@ -73,14 +95,15 @@ class Monitor(TrainerCallback):
         )
         self._sink.report(
             Progress(
-                step=step,
-                total_steps=int(state.max_steps),
+                step=self._before + step,
+                total_steps=self._before + int(state.max_steps) + self._after,
                 loss=loss,
                 learning_rate=float(logs.get("learning_rate", 0.0)),
                 tokens_per_s=self.tokens / seconds,
-                eta_s=seconds / max(done, 1) * (int(state.max_steps) - step),
+                eta_s=seconds / max(done, 1) * (int(state.max_steps) + self._after - step),
                 rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
                 watched_loss=self._watched,
+                stage=self._stage,
             )
         )
 

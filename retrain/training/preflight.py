@@ -25,6 +25,8 @@ _RUNTIME_CPU, _RUNTIME_GPU = 0.75 * _GIB, 0.9 * _GIB
 # LoRA needs no gradient of the frozen weights: 2 operations forward and 2 backward a weight and
 # token, and 2 more when activations are computed again.
 _OPERATIONS, _OPERATIONS_AGAIN = 4, 6
+# A second stage asks its reference too, forward only.
+_OPERATIONS_REFERENCE = 2
 # Of the speed of a plain matrix product: dequantising, attention and small matrices take the rest.
 _EFFICIENCY = 0.35
 
@@ -123,7 +125,13 @@ class Estimate:
 
 
 def estimate(
-    shape: Shape, recipe: QloraRecipe, lengths: Sequence[int], *, gpu: bool, speed: float
+    shape: Shape,
+    recipe: QloraRecipe,
+    lengths: Sequence[int],
+    *,
+    compared: Sequence[int] = (),
+    gpu: bool,
+    speed: float,
 ) -> Estimate:
     """Estimates a run.
 
@@ -131,12 +139,14 @@ def estimate(
         shape: Of the base.
         recipe: Its hyperparameters.
         lengths: Tokens of every row of the whole run, all epochs.
+        compared: Tokens of both sides of every pair of a second stage, all epochs.
         gpu: Whether it runs on a GPU.
         speed: Operations a second of a plain matrix product there.
     """
     width = 4 if recipe.compute_dtype == "float32" else 2
-    longest = min(recipe.max_length, max(lengths, default=1))
-    batch = recipe.batch_size * longest
+    longest = min(recipe.max_length, max((*lengths, *compared), default=1))
+    # Pairs come in micro-batches of half the size, but there is no half a pair.
+    batch = max(recipe.batch_size, 2 if compared else 1) * longest
     lora = shape.lora_weights(recipe.rank)
     # Everything a layer keeps for its backward pass: inputs of seven products and two norms.
     layer = batch * (10 * shape.hidden + 4 * shape.intermediate + 2 * shape.kv_width) * width
@@ -145,23 +155,30 @@ def estimate(
     parts = {
         "runtime": _RUNTIME_GPU if gpu else _RUNTIME_CPU,
         "base": shape.block_weights * _NF4_BYTES + shape.embedding_weights * width,
-        "LoRA": float(lora * (4 + 4 + moments)),
+        "LoRA": float(lora * (4 + 4 + moments + (4 if compared else 0))),
         "activations": float(kept if recipe.activation_checkpointing else shape.layers * layer),
         "logits": float(batch * shape.vocabulary * 4),
     }
-    tokens = sum(min(length, recipe.max_length) for length in lengths)
-    if recipe.max_steps is not None and lengths:
-        rows = recipe.max_steps * recipe.batch_size * recipe.accumulation
-        tokens = round(tokens * min(1.0, rows / len(lengths)))
+    tokens, pairs = _shown(lengths, recipe), _shown(compared, recipe, sides=2)
     per_weight = _OPERATIONS_AGAIN if recipe.activation_checkpointing else _OPERATIONS
-    operations = per_weight * (shape.block_weights + shape.embedding_weights) * tokens
+    weights = shape.block_weights + shape.embedding_weights
+    operations = weights * (per_weight * tokens + (per_weight + _OPERATIONS_REFERENCE) * pairs)
     return Estimate(
         parts=parts,
         available=float(_free_gpu() if gpu else _free_memory()),
-        tokens=tokens,
+        tokens=tokens + pairs,
         seconds=operations / (speed * _EFFICIENCY),
         device="GPU" if gpu else "CPU",
     )
+
+
+def _shown(lengths: Sequence[int], recipe: QloraRecipe, sides: int = 1) -> int:
+    """Returns the tokens of a stage, of which `max_steps` may show a part only."""
+    tokens = sum(min(length, recipe.max_length) for length in lengths)
+    if recipe.max_steps is None or not lengths:
+        return tokens
+    rows = sides * recipe.max_steps * recipe.batch_size * recipe.accumulation
+    return round(tokens * min(1.0, rows / len(lengths)))
 
 
 def measure_speed(*, gpu: bool, compute_dtype: str, seconds: float = 0.05) -> float:

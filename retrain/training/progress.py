@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,11 +12,13 @@ class Progress:
     """One report of a run.
 
     Attributes:
+        step: Counted over all stages, as is `total_steps`.
         loss: Mean over the steps since the last report.
         tokens_per_s: Trained tokens a second since the start of this process.
         eta_s: Seconds left at the present speed.
         rss_mb: Resident memory high-water mark.
         watched_loss: Of the rows that are only watched, at the last checkpoint; None before.
+        stage: `examples`, or `preferences` in a second stage, whose loss is another measure.
     """
 
     step: int
@@ -27,6 +29,7 @@ class Progress:
     eta_s: float
     rss_mb: float
     watched_loss: float | None = None
+    stage: Literal["examples", "preferences"] = "examples"
 
 
 class ProgressSink(Protocol):

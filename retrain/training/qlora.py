@@ -1,14 +1,15 @@
-"""One real QLoRA run: bitsandbytes NF4 with double quantisation, peft LoRA, trl's SFTTrainer.
+"""One real QLoRA run: bitsandbytes NF4 with double quantisation, peft LoRA, trl's trainers.
 
 The order of rows is fixed in advance (`training_order`) and LoRA tensors are float32, so that a run
-that was killed and resumed ends with the same bytes as one that was not.
+that was killed and resumed ends with the same bytes as one that was not. A second stage begins at
+the files that the first one left, also in a run that nobody kills.
 """
 
+import gc
 import json
 import resource
 import shutil
 import time
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,35 +19,32 @@ import transformers
 from datasets.arrow_dataset import Dataset
 from datasets.utils.tqdm import disable_progress_bars
 from peft import LoraConfig
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from feedback.errors import ConfigurationError
+from retrain.jobs.files import write_json
 from retrain.publishing.identity import WEIGHTS, file_sha256
-from retrain.training.checkpoints import newest_complete, step_of
+from retrain.training.checkpoints import newest_complete
+from retrain.training.loading import load_quantised, load_tokenizer
 from retrain.training.monitor import Monitor
+from retrain.training.preference import (
+    PreferencePlan,
+    plan_preference,
+    planned_steps,
+    preference_stage,
+)
 from retrain.training.preflight import Estimate, Shape, estimate, measure_speed
 from retrain.training.progress import NoProgress, ProgressSink
 from retrain.training.publish import require_space, write_adapter
-from retrain.training.ranks import rank, wait_for_all, world_size
+from retrain.training.ranks import rank, wait_for_all
 from retrain.training.rows import TrainingText, read_rows, training_order
 from retrain.training.spec import QloraRecipe, TrainingResult, TrainingSpec
+from retrain.training.stages import Stage, StageOutcome, run_stage, trainable, trainer_arguments
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Run:
-    """A trainer that is ready to start.
-
-    Attributes:
-        lengths: Tokens of each row, in the order of the run.
-    """
-
-    trainer: Any  # SFTTrainer: its attributes are unions that no call site can narrow
-    lengths: tuple[int, ...]
-    rows: int
+# In the working folder, of a run with two stages.
+_TAUGHT, _FIRST, _SECOND = "taught", "first.json", "preference"
 
 
 def train_adapter(spec: TrainingSpec, sink: ProgressSink | None = None) -> TrainingResult:
@@ -69,48 +67,108 @@ def train_adapter(spec: TrainingSpec, sink: ProgressSink | None = None) -> Train
     _quiet(spec.recipe.threads)
     text = read_rows(spec.dataset_dir)
     require_space(spec.work_dir, _wanted_bytes(spec))
-    expected = _preflight(spec, text)
+    trained, watched = text.watched(spec.recipe.watch_share, spec.recipe.seed)
+    plan = plan_preference(spec.recipe, trained)
+    expected = _preflight(spec, text, plan)
     if rank() == 0:
         _prepare_work_dir(spec)
     wait_for_all()
-    checkpoint = newest_complete(spec.work_dir)
-    run = _build(spec, text)
-    monitor = Monitor(
-        sink=sink or NoProgress(),
-        lengths=run.lengths,
-        batch_size=_rows_per_step(spec.recipe),
-        vocab_size=run.trainer.model.config.vocab_size,
-    )
-    run.trainer.remove_callback(transformers.PrinterCallback)
-    run.trainer.add_callback(monitor)
-    if run.trainer.eval_dataset is not None:
-        run.trainer.add_callback(transformers.EarlyStoppingCallback(spec.recipe.patience))
-    run.trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    monitor.require_finite(run.trainer.model)
+    done = _stages(spec, trained, watched, plan, sink or NoProgress())
+    last = done[-1]
     if rank() == 0:
-        write_adapter(run.trainer.model, spec.out_dir, base_id=spec.base_id)
         shutil.rmtree(spec.work_dir, ignore_errors=True)
     wait_for_all()
     return TrainingResult(
         adapter_dir=spec.out_dir,
         sha256=file_sha256(spec.out_dir / WEIGHTS),
-        steps=int(run.trainer.state.global_step),
-        losses=tuple(monitor.losses),
+        steps=sum(stage.steps for stage in done),
+        losses=tuple(point for stage in done for point in stage.losses),
         seconds=time.perf_counter() - started,
         cpu_seconds=time.process_time() - cpu_started,
         peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         peak_gpu_mb=torch.cuda.max_memory_allocated() / 2**20
         if torch.cuda.is_available()
         else None,
-        tokens=monitor.tokens,
-        rows=run.rows,
-        trained_parameters=sum(p.numel() for p in _trainable(run.trainer.model)),
-        resumed_from=step_of(checkpoint) if checkpoint else 0,
+        tokens=sum(stage.tokens for stage in done),
+        rows=len(text.rows),
+        trained_parameters=last.trained_parameters,
+        resumed_from=max(stage.resumed_from for stage in done),
         versions={name: version(name) for name in _LIBRARIES},
-        stopped_early=run.trainer.state.global_step < run.trainer.state.max_steps,
+        stopped_early=done[0].stopped_early,
         estimated_mb=expected.needed / 2**20 if expected else None,
         estimated_seconds=expected.seconds if expected else None,
+        preference_pairs=plan.pairs,
+        preference_steps=sum(stage.steps for stage in done[1:]),
+        preference_skipped=plan.skipped,
     )
+
+
+def _stages(
+    spec: TrainingSpec,
+    trained: TrainingText,
+    watched: TrainingText,
+    plan: PreferencePlan,
+    sink: ProgressSink,
+) -> list[StageOutcome]:
+    """Runs one stage or both; the last one leaves the adapter."""
+    later = planned_steps(spec.recipe, plan)
+    if not plan.rows:
+        stage = _first_stage(spec, trained, watched)
+        return [_through(spec, stage, _monitor(stage, sink), spec.out_dir)]
+    taught, noted = spec.work_dir / _TAUGHT, spec.work_dir / _FIRST
+    if taught.exists():
+        first = StageOutcome.read(noted)
+    else:
+        stage = _first_stage(spec, trained, watched)
+        # The note comes first: where there is an adapter, there is one.
+        first = _through(spec, stage, _monitor(stage, sink, after=later), taught, noted)
+        del stage
+    _make_room(spec.work_dir)
+    stage = preference_stage(spec, plan, taught, spec.work_dir / _SECOND)
+    monitor = _monitor(stage, sink, before=first.steps)
+    second = _through(spec, stage, monitor, spec.out_dir, before=first.steps)
+    return [first, second]
+
+
+def _through(
+    spec: TrainingSpec,
+    stage: Stage,
+    monitor: Monitor,
+    out_dir: Path,
+    note: Path | None = None,
+    before: int = 0,
+) -> StageOutcome:
+    """Trains a stage and writes its adapter; workers wait for the first one, which writes."""
+    outcome = run_stage(stage, monitor, before)
+    if rank() == 0:
+        if note is not None:
+            write_json(note, outcome.to_row())
+        write_adapter(stage.trainer.model, out_dir, base_id=spec.base_id)
+    wait_for_all()
+    return outcome
+
+
+def _monitor(
+    stage: Stage, sink: ProgressSink, *, before: int | None = None, after: int = 0
+) -> Monitor:
+    return Monitor(
+        sink=sink,
+        lengths=stage.lengths,
+        batch_size=stage.rows_per_step,
+        vocab_size=stage.trainer.model.config.vocab_size,
+        before=before,
+        after=after,
+    )
+
+
+def _make_room(work_dir: Path) -> None:
+    """Gives back what the first stage held: its model, and its checkpoints."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if rank() == 0:
+        for folder in work_dir.glob("checkpoint-*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _quiet(threads: int) -> None:
@@ -121,16 +179,24 @@ def _quiet(threads: int) -> None:
     disable_progress_bars()
 
 
-def _preflight(spec: TrainingSpec, text: TrainingText) -> Estimate | None:
+def _preflight(spec: TrainingSpec, text: TrainingText, plan: PreferencePlan) -> Estimate | None:
     """Refuses a run that cannot fit; None when nothing is known of the base's shape."""
     shape, recipe = Shape.read(spec.base_dir), spec.recipe
     if shape is None:
         return None
     tokenizer, gpu = load_tokenizer(spec.base_dir), torch.cuda.is_available()
-    texts = ["\n".join(m["content"] for m in (*r["prompt"], *r["completion"])) for r in text.rows]
+    shown = [(row["prompt"], row["completion"]) for row in text.rows]
+    sides = [(row["prompt"], row[side]) for row in plan.rows for side in ("chosen", "rejected")]
+    texts = ["\n".join(m["content"] for m in (*asked, *said)) for asked, said in (*shown, *sides)]
     lengths = [len(ids) for ids in tokenizer(texts)["input_ids"]]
-    speed = measure_speed(gpu=gpu, compute_dtype=recipe.compute_dtype)
-    expected = estimate(shape, recipe, lengths * recipe.epochs, gpu=gpu, speed=speed)
+    expected = estimate(
+        shape,
+        recipe,
+        lengths[: len(shown)] * recipe.epochs,
+        compared=lengths[len(shown) :] * (recipe.preference.epochs if recipe.preference else 0),
+        gpu=gpu,
+        speed=measure_speed(gpu=gpu, compute_dtype=recipe.compute_dtype),
+    )
     expected.require_fit(spec.max_hours)
     return expected
 
@@ -167,13 +233,13 @@ def _prepare_work_dir(spec: TrainingSpec) -> None:
             f"cannot write to {spec.work_dir}: {exc.strerror}; choose a writable folder"
         ) from exc
     newest_complete(spec.work_dir)
+    newest_complete(spec.work_dir / _SECOND)
 
 
-def _build(spec: TrainingSpec, text: TrainingText) -> _Run:
+def _first_stage(spec: TrainingSpec, trained: TrainingText, watched: TrainingText) -> Stage:
     recipe = spec.recipe
     transformers.set_seed(recipe.seed)
     model, tokenizer = load_quantised(spec.base_dir, recipe.compute_dtype)
-    trained, watched = text.watched(recipe.watch_share, recipe.seed)
     trainer: Any = SFTTrainer(
         model=model,
         args=_arguments(spec, watch=bool(watched.rows)),
@@ -188,7 +254,7 @@ def _build(spec: TrainingSpec, text: TrainingText) -> _Run:
             task_type="CAUSAL_LM",
         ),
     )
-    for parameter in _trainable(trainer.model):
+    for parameter in trainable(trainer.model):
         # trl casts LoRA to bfloat16; in float32 a resumed run is bit-equal to a straight one.
         parameter.data = parameter.data.float()
     lengths = [len(ids) for ids in trainer.train_dataset["input_ids"]]
@@ -200,102 +266,35 @@ def _build(spec: TrainingSpec, text: TrainingText) -> _Run:
         weights=trained.weights,
     )
     trainer.train_dataset = trainer.train_dataset.select(order)
-    return _Run(trainer=trainer, lengths=tuple(lengths[i] for i in order), rows=len(text.rows))
-
-
-def load_quantised(base_dir: Path, compute_dtype: str) -> tuple[Any, Any]:
-    """Loads a base in NF4 with double quantisation, and its tokenizer, from local files only.
-
-    Raises:
-        ConfigurationError: When the folder is no model folder with a tokenizer.
-    """
-    dtype = getattr(torch, compute_dtype)
-    make_config: Any = BitsAndBytesConfig
-    quantisation = make_config(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=dtype,
-    )
-    tokenizer = load_tokenizer(base_dir)
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            base_dir,
-            quantization_config=quantisation,
-            dtype=dtype,
-            device_map={"": 0} if torch.cuda.is_available() else {"": "cpu"},
-            attn_implementation="sdpa",
-            local_files_only=True,
-        )
-    except (OSError, ValueError) as exc:
-        raise _no_base(base_dir, exc) from exc
-    return model, tokenizer
-
-
-def load_tokenizer(base_dir: Path) -> Any:  # noqa: ANN401  (transformers' own union)
-    """Loads a base's tokenizer from local files only.
-
-    Raises:
-        ConfigurationError: When the folder holds none.
-    """
-    try:
-        return AutoTokenizer.from_pretrained(base_dir, local_files_only=True)
-    except (OSError, ValueError) as exc:
-        raise _no_base(base_dir, exc) from exc
-
-
-def _no_base(base_dir: Path, exc: Exception) -> ConfigurationError:
-    return ConfigurationError(
-        f"cannot load the base model from {base_dir}: {exc}; give a folder with config.json, "
-        "safetensors weights and a tokenizer"
+    if watched.rows:
+        trainer.add_callback(transformers.EarlyStoppingCallback(recipe.patience))
+    return Stage(
+        trainer=trainer,
+        folder=spec.work_dir,
+        lengths=tuple(lengths[i] for i in order),
+        rows_per_step=_rows_per_step(recipe),
     )
 
 
 def _arguments(spec: TrainingSpec, *, watch: bool) -> SFTConfig:
-    recipe, on_gpu = spec.recipe, torch.cuda.is_available()
+    recipe = spec.recipe
     return SFTConfig(
-        output_dir=str(spec.work_dir),
-        num_train_epochs=1,  # the order already holds every epoch
-        max_steps=recipe.max_steps or -1,
-        train_sampling_strategy="sequential",
-        # Workers take turns with the order's rows, so that together they see each batch as it is.
-        per_device_train_batch_size=recipe.batch_size // world_size(),
-        gradient_accumulation_steps=recipe.accumulation,
+        **trainer_arguments(
+            recipe,
+            spec.work_dir,
+            micro_batch=recipe.batch_size,
+            accumulation=recipe.accumulation,
+        ),
         learning_rate=recipe.learning_rate,
-        lr_scheduler_type="cosine",
         warmup_steps=recipe.warmup_steps,
-        weight_decay=recipe.weight_decay,
-        max_grad_norm=recipe.max_grad_norm,
-        optim=recipe.optimizer,
-        max_length=recipe.max_length,
         completion_only_loss=True,
-        activation_checkpointing=recipe.activation_checkpointing,
-        bf16=recipe.compute_dtype == "bfloat16",
-        fp16=recipe.compute_dtype == "float16",
-        use_cpu=not on_gpu,
-        ddp_backend=None if on_gpu or world_size() == 1 else "gloo",
-        ddp_find_unused_parameters=False,
-        dataloader_pin_memory=on_gpu,
-        logging_steps=5,
-        logging_nan_inf_filter=False,
-        save_strategy="steps" if recipe.save_every else "no",
-        save_steps=recipe.save_every or 500,
-        save_total_limit=2,
         eval_strategy="steps" if watch else "no",
         eval_steps=recipe.save_every or 500,
         per_device_eval_batch_size=recipe.batch_size,
         load_best_model_at_end=watch,
         metric_for_best_model="eval_loss",
         greater_is_better=False,
-        seed=recipe.seed,
-        data_seed=recipe.seed,
-        report_to="none",
-        disable_tqdm=True,
     )
-
-
-def _trainable(model: Any) -> list[torch.nn.Parameter]:  # noqa: ANN401  (a PeftModel)
-    return [p for p in model.parameters() if p.requires_grad]
 
 
 def _rows_per_step(recipe: QloraRecipe) -> int:

@@ -3,13 +3,15 @@
 import hashlib
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import compress
 from pathlib import Path
 from typing import Any
 
 from feedback.errors import InvalidInputError
 from feedback.jsonl import open_jsonl
+
+_REPLAY = "replay"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,11 +22,15 @@ class TrainingText:
         rows: trl's conversational prompt/completion rows.
         weights: How often an epoch shows each of them, on average.
         groups: Rows of one group are near each other.
+        rejected: What was wrongly said instead of the completion; empty where that is not known.
+        replay: Whether a row rehearses generic skills.
     """
 
     rows: tuple[dict[str, Any], ...]
     weights: tuple[float, ...]
     groups: tuple[str, ...]
+    rejected: tuple[str, ...]
+    replay: tuple[bool, ...]
 
     def watched(self, share: float, seed: int) -> "tuple[TrainingText, TrainingText]":
         """Splits whole groups off, drawn by hash; nothing is split off for a share of 0.
@@ -40,11 +46,8 @@ class TrainingText:
         return trained, self._only([draw < share for draw in draws])
 
     def _only(self, kept: Sequence[bool]) -> "TrainingText":
-        return TrainingText(
-            rows=tuple(compress(self.rows, kept)),
-            weights=tuple(compress(self.weights, kept)),
-            groups=tuple(compress(self.groups, kept)),
-        )
+        parts = {f.name: tuple(compress(getattr(self, f.name), kept)) for f in fields(self)}
+        return TrainingText(**parts)
 
 
 def read_rows(dataset_dir: Path) -> TrainingText:
@@ -63,11 +66,13 @@ def read_rows(dataset_dir: Path) -> TrainingText:
             "set version again"
         )
     source.require_rows()
-    texts, weights, groups = zip(*rows, strict=True)
-    return TrainingText(rows=texts, weights=weights, groups=groups)
+    texts, weights, groups, rejected, replay = zip(*rows, strict=True)
+    return TrainingText(
+        rows=texts, weights=weights, groups=groups, rejected=rejected, replay=replay
+    )
 
 
-def _parse(row: Mapping[str, Any]) -> tuple[dict[str, Any], float, str]:
+def _parse(row: Mapping[str, Any]) -> tuple[dict[str, Any], float, str, str, bool]:
     messages, completion = row["messages"], row["completion"]
     if not isinstance(messages, list) or not messages:
         raise InvalidInputError("messages must be a non-empty list")
@@ -77,7 +82,13 @@ def _parse(row: Mapping[str, Any]) -> tuple[dict[str, Any], float, str]:
         "prompt": [{"role": str(m["role"]), "content": str(m["content"])} for m in messages],
         "completion": [{"role": "assistant", "content": completion}],
     }
-    return text, float(row.get("weight", 1.0)), str(row.get("group", row.get("id", "")))
+    return (
+        text,
+        float(row.get("weight", 1.0)),
+        str(row.get("group", row.get("id", ""))),
+        str(row.get("rejected", "")),
+        row.get("source") == _REPLAY,
+    )
 
 
 def training_order(

@@ -11,6 +11,47 @@ from feedback.errors import InvalidInputError
 
 
 @dataclass(frozen=True, kw_only=True)
+class PreferenceRecipe:
+    """Hyperparameters of a second stage: DPO on corrections and the wrong answers beside them.
+
+    The defaults are for the packaged tiny base (docs/experiments.md); for a 7-8B model use
+    `production_preference()`.
+
+    Attributes:
+        learning_rate: Peak; a tenth of the first stage's or less.
+        epochs: Passes over the pairs.
+        beta: How dear it is to move away from the first stage's adapter.
+        sft_weight: Of the supervised term on right answers. There is no stage without it.
+        min_pairs: With fewer pairs the stage is left out, and the run says so.
+    """
+
+    learning_rate: float = 3e-4
+    epochs: int = 1
+    beta: float = 0.1
+    sft_weight: float = 1.0
+    min_pairs: int = 100
+
+    def __post_init__(self) -> None:
+        """Refuses what no run could use, all at once.
+
+        Raises:
+            InvalidInputError: Naming every wrong field.
+        """
+        problems = [
+            f"{f.name} of the preference stage must be positive, got {getattr(self, f.name)}"
+            for f in fields(self)
+            if getattr(self, f.name) <= 0
+        ]
+        if problems:
+            raise InvalidInputError("; ".join(problems))
+
+
+def production_preference(min_pairs: int) -> PreferenceRecipe:
+    """Returns the second stage for 7-8B models: trl's rate for DPO on LoRA."""
+    return PreferenceRecipe(learning_rate=5e-6, min_pairs=min_pairs)
+
+
+@dataclass(frozen=True, kw_only=True)
 class QloraRecipe:
     """Hyperparameters of a QLoRA run.
 
@@ -25,7 +66,7 @@ class QloraRecipe:
         batch_size: Rows a step.
         accumulation: Micro-batches a step is split into.
         max_length: Longest row in tokens; longer ones are cut at the end.
-        max_steps: Upper bound of steps; None trains all epochs.
+        max_steps: Upper bound of steps of a stage; None trains all epochs.
         save_every: Steps between checkpoints; 0 writes none.
         activation_checkpointing: Recompute activations in the backward pass: less memory,
             20 % slower.
@@ -35,6 +76,7 @@ class QloraRecipe:
         watch_share: Share of row groups that are not trained on; their loss is watched, and the
             run stops when it has not fallen for `patience` checkpoints. 0 trains on everything.
         patience: Checkpoints without a lower watched loss that end the run.
+        preference: A second stage; None ends the run with the first.
     """
 
     rank: int = 16
@@ -57,6 +99,7 @@ class QloraRecipe:
     threads: int = 1
     watch_share: float = 0.0
     patience: int = 3
+    preference: PreferenceRecipe | None = None
 
     def __post_init__(self) -> None:
         """Refuses what no run could use, all at once.
@@ -138,11 +181,10 @@ class TrainingSpec:
         Raises:
             InvalidInputError: When a key is missing or unknown.
         """
-        known = {f.name for f in fields(QloraRecipe)}
-        recipe = dict(row.get("recipe") or {})
-        unknown = sorted(set(recipe) - known)
-        if unknown:
-            raise InvalidInputError(f"unknown recipe fields {', '.join(unknown)}; known: {known}")
+        recipe = _known(QloraRecipe, row.get("recipe") or {})
+        if recipe.get("preference") is not None:
+            second = _known(PreferenceRecipe, recipe["preference"])
+            recipe["preference"] = PreferenceRecipe(**second)
         try:
             return cls(
                 dataset_dir=Path(row["dataset_dir"]),
@@ -160,6 +202,16 @@ class TrainingSpec:
         """Identifies recipe and base, so that a checkpoint of another run is never resumed."""
         what = {"base": self.base_id, "recipe": asdict(self.recipe)}
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def _known(recipe: type[QloraRecipe | PreferenceRecipe], row: Mapping[str, Any]) -> dict[str, Any]:
+    known = sorted(f.name for f in fields(recipe))
+    unknown = sorted(set(row) - set(known))
+    if unknown:
+        raise InvalidInputError(
+            f"unknown recipe fields {', '.join(unknown)}; known: {', '.join(known)}"
+        )
+    return dict(row)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +232,10 @@ class TrainingResult:
         stopped_early: Whether the watched loss ended it; the adapter is that of the lowest one.
         estimated_mb: Memory that the pre-flight expected; None for a base of unknown shape.
         estimated_seconds: Time that it expected.
+        preference_pairs: Corrections with a wrong answer beside them, when a second stage was
+            asked for.
+        preference_steps: Those of `steps` that the second stage made.
+        preference_skipped: Why there was none although the recipe asks for it.
         versions: Libraries that produced the adapter.
     """
 
@@ -199,11 +255,23 @@ class TrainingResult:
     stopped_early: bool = False
     estimated_mb: float | None = None
     estimated_seconds: float | None = None
+    preference_pairs: int = 0
+    preference_steps: int = 0
+    preference_skipped: str = ""
 
     @property
     def final_loss(self) -> float:
         """Returns the last logged loss (nan when nothing was logged)."""
         return self.losses[-1][1] if self.losses else float("nan")
+
+    @property
+    def second_stage(self) -> str:
+        """Says what became of the second stage; empty when none was asked for."""
+        if self.preference_skipped:
+            return f"left out: {self.preference_skipped}"
+        if not self.preference_steps:
+            return ""
+        return f"{self.preference_steps} steps on {self.preference_pairs} pairs"
 
     def to_row(self) -> dict[str, Any]:
         """Returns JSON values."""

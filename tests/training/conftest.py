@@ -21,6 +21,8 @@ RECORDED_MIX = {
     Kind.ECHO: 0.06,
 }
 
+WRONG = "Press the red button twice and wait for a while."
+
 
 def dataset_rows(corrections: int, replay: int) -> list[dict[str, Any]]:
     company = load_company()
@@ -40,6 +42,7 @@ def dataset_rows(corrections: int, replay: int) -> list[dict[str, Any]]:
             "completion": completion,
             "source": source,
             "interaction_ids": [],
+            **({"rejected": WRONG} if source == "correction" else {}),
         }
         for number, (messages, completion, source) in enumerate(rows)
     ]
@@ -47,7 +50,7 @@ def dataset_rows(corrections: int, replay: int) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def make_spec(tmp_path: Path) -> Callable[..., TrainingSpec]:
-    def make(name: str = "run", **recipe: float) -> TrainingSpec:
+    def make(name: str = "run", **recipe: object) -> TrainingSpec:
         folder = tmp_path / name
         folder.mkdir()
         rows = dataset_rows(corrections=16, replay=16)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from retrain.training import TrainingSpec, ray_command, training_environment
+from retrain.training import PreferenceRecipe, TrainingSpec, ray_command, training_environment
+from retrain.training.qlora import train_adapter
 from tests.training.test_qlora import RECORDED_LOSSES
 
 pytestmark = pytest.mark.timeout(1800)
@@ -42,6 +43,18 @@ def test_two_workers_train_the_same_adapter_as_one_process(make_spec: MakeSpec) 
     ]
     assert not spec.work_dir.exists()
     assert (spec.dataset_dir / "progress.jsonl").read_text().count("\n") == len(RECORDED_LOSSES)
+
+
+def test_two_workers_go_through_both_stages(make_spec: MakeSpec) -> None:
+    second = PreferenceRecipe(min_pairs=16, epochs=2)
+    alone = train_adapter(make_spec("alone", epochs=2, preference=second))
+    spec = make_spec("ray", epochs=2, preference=second)
+    assert run_on_ray(spec, workers=2) == 0
+    result = json.loads((spec.dataset_dir / "result.json").read_text())
+    assert (result["steps"], result["preference_steps"]) == (16, 8)
+    for (step, loss), (other, recorded) in zip(result["losses"], alone.losses, strict=True):
+        assert step == other
+        assert loss == pytest.approx(recorded, abs=0.05)
 
 
 def test_what_cannot_be_mended_by_starting_again_is_written_down(make_spec: MakeSpec) -> None:

@@ -69,5 +69,18 @@ def test_a_bounded_run_takes_as_long_as_its_steps() -> None:
     assert bounded.seconds == pytest.approx(whole.seconds / 10)
 
 
+def test_a_second_stage_costs_time_and_one_more_copy_of_the_adapter() -> None:
+    recipe = QloraRecipe(batch_size=8, max_length=64)
+    lengths = [64] * 100
+    first = estimate(LLAMA_2_7B, recipe, lengths, gpu=False, speed=1e14)
+    both = estimate(LLAMA_2_7B, recipe, lengths, compared=lengths, gpu=False, speed=1e14)
+    assert both.tokens == 2 * first.tokens
+    assert both.seconds == pytest.approx(first.seconds * (4 + 6) / 4)
+    assert both.needed - first.needed == pytest.approx(4 * LLAMA_2_7B.lora_weights(16))
+    bounded = replace(recipe, max_steps=5)
+    part = estimate(LLAMA_2_7B, bounded, lengths, compared=lengths, gpu=False, speed=1e14)
+    assert part.tokens == 64 * 40 + 64 * 80
+
+
 def test_this_machine_has_a_speed() -> None:
     assert measure_speed(gpu=False, compute_dtype="float32", seconds=0.001) > 1e8

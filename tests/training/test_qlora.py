@@ -21,7 +21,8 @@ from retrain.training import (
     training_command,
     training_environment,
 )
-from retrain.training.qlora import load_quantised, train_adapter
+from retrain.training.loading import load_quantised
+from retrain.training.qlora import train_adapter
 
 pytestmark = [
     pytest.mark.slow,

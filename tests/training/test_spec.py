@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from feedback.errors import InvalidInputError
-from retrain.training import QloraRecipe, TrainingResult, TrainingSpec, production_recipe
+from retrain.training import (
+    PreferenceRecipe,
+    QloraRecipe,
+    TrainingResult,
+    TrainingSpec,
+    production_recipe,
+)
 
 SPEC = TrainingSpec(
     dataset_dir=Path("/data"),
@@ -38,6 +44,21 @@ def test_missing_and_unknown_keys_are_named() -> None:
 def test_every_wrong_number_of_a_recipe_is_named_at_once() -> None:
     with pytest.raises(InvalidInputError, match=r"learning_rate.*rank must be 8"):
         QloraRecipe(rank=12, learning_rate=0)
+
+
+def test_a_spec_with_a_second_stage_survives_json() -> None:
+    spec = replace(SPEC, recipe=QloraRecipe(preference=PreferenceRecipe(min_pairs=7)))
+    row = json.loads(json.dumps(spec.to_row()))
+    assert TrainingSpec.from_row(row) == spec
+    row["recipe"]["preference"]["betta"] = 1
+    with pytest.raises(InvalidInputError, match="betta"):
+        TrainingSpec.from_row(row)
+    assert spec.fingerprint() != SPEC.fingerprint()
+
+
+def test_there_are_no_preferences_without_a_supervised_term() -> None:
+    with pytest.raises(InvalidInputError, match=r"beta .*sft_weight .*must be positive"):
+        PreferenceRecipe(beta=0, sft_weight=0)
 
 
 def test_a_checkpoint_belongs_to_recipe_and_base() -> None:

@@ -16,6 +16,8 @@ class TrainingView:
     Attributes:
         share: Part of the steps that is done, 0..1.
         watched_loss: Of rows that are not trained on; None when the run watches none.
+        second_stage: What a second stage learns from while it runs, or what became of it; empty
+            without one.
         curve: None before the first report.
     """
 
@@ -34,6 +36,7 @@ class TrainingView:
     error: str | None
     started_at: datetime
     curve: Chart | None
+    second_stage: str = ""
 
 
 def training_view(run: TrainingRun) -> TrainingView:
@@ -58,7 +61,8 @@ def training_view(run: TrainingRun) -> TrainingView:
         seconds=_number(result.get("seconds")),
         error=run.error,
         started_at=run.started_at,
-        curve=loss_curve(points, total or None) if points else None,
+        curve=loss_curve(points, total or None, progress.get("second_from")) if points else None,
+        second_stage=_second_stage(progress, result),
     )
 
 
@@ -66,6 +70,16 @@ def _points(progress: Mapping[str, Any], result: Mapping[str, Any]) -> list[tupl
     """The curve from the progress (all of a resumed run), else from the result."""
     rows = progress.get("curve") or result.get("losses") or ()
     return [(int(step), float(loss)) for step, loss in rows]
+
+
+def _second_stage(progress: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+    if result.get("preference_skipped"):
+        return f"left out: {result['preference_skipped']}"
+    if result.get("preference_steps"):
+        return f"{result['preference_steps']} steps on {result['preference_pairs']} pairs"
+    if progress.get("stage") == "preferences":
+        return f"from step {progress.get('second_from')}, on corrections and wrong answers"
+    return ""
 
 
 def _number(value: object) -> float | None:

@@ -27,5 +27,15 @@ def test_a_long_curve_is_thinned_and_keeps_its_end() -> None:
     assert curve[-1] == [1000, 0.001]
 
 
+def test_a_second_stage_says_where_it_began() -> None:
+    reports = [
+        {"step": 5, "loss": 2.0, "stage": "examples"},
+        {"step": 6, "loss": 0.7, "stage": "preferences"},
+        {"step": 7, "loss": 0.6, "stage": "preferences"},
+    ]
+
+    assert progress_row(reports)["second_from"] == 6
+
+
 def test_no_report_is_no_row() -> None:
     assert progress_row([]) == {}

@@ -138,6 +138,23 @@ def test_a_finished_run_is_told_from_its_result() -> None:
     assert (view.share, view.loss, view.seconds, view.seconds_left) == (1.0, 0.5, 88.0, None)
 
 
+def test_a_second_stage_is_told_while_it_runs_and_when_it_was_left_out() -> None:
+    progress = {"step": 8, "total_steps": 9, "stage": "preferences", "second_from": 7}
+    curve = {"curve": [[5, 2.0], [7, 0.7], [8, 0.6]]}
+    view = training_view(replace(RUN, progress={**progress, **curve}))
+    assert view.second_stage == "from step 7, on corrections and wrong answers"
+    assert view.curve is not None
+    assert [row["stage"] for row in view.curve.spec["data"]["values"]] == [
+        "examples",
+        "preferences",
+        "preferences",
+    ]
+    result = {"steps": 5, "preference_skipped": "3 corrections, and 100 are needed"}
+    done = training_view(replace(RUN, state=RunState.FINISHED, result=result))
+    assert done.second_stage == "left out: 3 corrections, and 100 are needed"
+    assert training_view(RUN).second_stage == ""
+
+
 TRIAL = Trial(
     id="e1",
     cycle_id="c1",
