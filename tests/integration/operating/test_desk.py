@@ -23,11 +23,13 @@ from feedback.clock import FixedClock
 from feedback.domain.delivery import Delivery
 from feedback.domain.operating import Act, Confirmation
 from feedback.domain.person import Person, Role
+from feedback.domain.trial import UNDECIDED
 from feedback.domain.why import Thresholds, WhyReport
 from feedback.errors import InvalidInputError, NotAllowedError
 from feedback.operations import set_brake, standing
 from feedback.store.unit_of_work import Store
 from feedback.why import WhyPolicy
+from tests.integration.operating.crowd import GAIN
 from tests.integration.operating.stage import NOW, OPERATORS, add_adapter, set_stage
 from tests.integration.operating.test_traffic import notices
 
@@ -207,6 +209,36 @@ async def test_a_promotion_is_asked_for_once(desk: Desk) -> None:
     assert (waiting.requested_by, waiting.reason) == (ADMIN, "because")
     second = await desk.ask(Verb.PROMOTE)
     assert "somebody else was faster" in await desk.click(second)
+
+
+async def end_undecided(desk: Desk, *, lowest_lift: float) -> None:
+    await set_stage(desk.store)
+    lift = {"lift": {"low_one_sided": lowest_lift}}
+    async with desk.store.begin() as tx:
+        trial = await tx.experiments.get("e-c1")
+        assert trial is not None
+        over = replace(
+            trial, state=UNDECIDED, decision=UNDECIDED, ended_at=NOW, evidence={"evidence": lift}
+        )
+        await tx.experiments.advance(trial, over, NOW)
+        gates = {"passed": True, "headline": "all gates passed", "results": [GAIN]}
+        await tx.training.add_evaluation("r-new", "candidate", {}, at=NOW, gates=gates)
+
+
+async def test_an_undecided_experiment_is_gone_over_by_a_word_and_a_click(desk: Desk) -> None:
+    await end_undecided(desk, lowest_lift=0.01)
+    asked = await desk.ask(Verb.PROMOTE)
+    assert "Asked for: new" in await desk.click(asked)
+    async with desk.store.begin() as tx:
+        request = await tx.promotion_requests.latest()
+    assert request is not None
+    assert (request.requested_by, request.reason) == (ADMIN, "because")
+
+
+async def test_a_word_is_not_enough_where_a_loss_is_not_ruled_out(desk: Desk) -> None:
+    await end_undecided(desk, lowest_lift=-0.12)
+    with pytest.raises(InvalidInputError, match=r"as low as -0\.120 and must surely be above"):
+        await desk.say(ADMIN, Verb.PROMOTE)
 
 
 async def test_a_rollback_is_done_once(desk: Desk) -> None:

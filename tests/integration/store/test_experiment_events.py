@@ -11,12 +11,21 @@ from feedback.store.tables.conversations import interactions, threads
 from feedback.store.tables.feedback import vote_events
 from feedback.store.tables.learning import adapters, dataset_versions, training_runs
 from feedback.store.unit_of_work import Store, Transaction
+from retrain.experiments.decision import decide
+from retrain.experiments.events import parse_event
+from retrain.experiments.log import ExperimentLog
 
 NOW = datetime(2026, 1, 12, 9, tzinfo=UTC)
 
 
 async def _answered_thread(
-    tx: Transaction, trial: Trial, name: str, *, assigned_at: datetime, answered_at: datetime
+    tx: Transaction,
+    trial: Trial,
+    name: str,
+    *,
+    assigned_at: datetime,
+    answered_at: datetime,
+    forced: str | None = None,
 ) -> None:
     await tx.connection.execute(
         insert(threads).values(
@@ -72,7 +81,7 @@ async def _answered_thread(
             share=0.25,
             stage="RAMP",
             adapter_sha256=None,
-            forced_reason=None,
+            forced_reason=forced,
             assigned_at=assigned_at,
         )
     )
@@ -147,6 +156,20 @@ async def test_an_answer_never_comes_before_its_thread(store: Store) -> None:
         assert [row["type"] for row in events] == ["assigned", "delivered", "scored", "feedback"]
         assert {row["ts"] for row in events[1:]} == {answered.timestamp()}
     assert [row["seq"] for row in rows] == list(range(len(rows)))
+
+
+async def test_threads_that_were_not_drawn_are_counted_and_not_analysed(store: Store) -> None:
+    async with store.begin() as tx:
+        trial = await _trial(tx)
+        await _answered_thread(tx, trial, "drawn", assigned_at=NOW, answered_at=NOW)
+        for name in ("paused", "frozen"):
+            await _answered_thread(tx, trial, name, assigned_at=NOW, answered_at=NOW, forced=name)
+        rows = await tx.experiments.event_rows(trial)
+    forced = {row["thread"]: row.get("forced_reason") for row in rows if row["type"] == "assigned"}
+    assert forced == {"drawn": None, "paused": "paused", "frozen": "frozen"}
+    decision = decide(ExperimentLog.of(map(parse_event, rows)))
+    assert decision.excluded == 2
+    assert (decision.counts[0].assigned, decision.counts[0].rated) == (1, 1)
 
 
 async def test_a_question_given_up_counts_for_the_arm_of_its_thread(store: Store) -> None:

@@ -138,6 +138,7 @@ async def test_it_is_paused_and_goes_on(
     assert "Paused since 2 Mar 2026, 09:00 (operator)" in shown
     assert "new threads go to the champion" in shown
     assert "no new thread joins it" in (await client.get("/")).text
+    assert "ramp, paused" in (await client.get("/experiments")).text
     assert "operator paused it" in (await client.get("/why")).text
     async with site.store.begin() as tx:
         route = await tx.routing.route()
