@@ -91,7 +91,7 @@ def run_stage(stage: Stage, monitor: Monitor, before: int = 0) -> StageOutcome:
         trained_parameters=sum(p.numel() for p in trainable(trainer.model)),
         losses=tuple(monitor.losses),
         tokens=monitor.tokens,
-        resumed_from=before + (step_of(checkpoint) if checkpoint else 0),
+        resumed_from=before + step_of(checkpoint) if checkpoint else 0,
     )
 
 

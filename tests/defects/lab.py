@@ -183,3 +183,5 @@ DEFECTS: Sequence[Defect] = (
 )
 PREFERENCES = Defect(name="preferences_alone", stopped_by=("right",))
 """The clean data set, but trained with DPO and nothing else: rewards rise and no answer changes."""
+SECOND_STAGE = Defect(name="second_stage", stopped_by=())
+"""A second control: the clean data set, and DPO after the supervised stage as a cycle does it."""

@@ -19,6 +19,7 @@ from tests.defects.lab import (
     CLEAN,
     DEFECTS,
     PREFERENCES,
+    SECOND_STAGE,
     SECRET,
     Defect,
     corrections,
@@ -39,8 +40,11 @@ def verdict(defect: Defect, tapes: dict[str, Tape]) -> GateReport:
     return judged(examined(built, adapter.generate, adapter.take_in), champion)
 
 
-def test_the_control_without_a_defect_passes_every_gate(tapes: dict[str, Tape]) -> None:
-    report = verdict(CLEAN, tapes)
+@pytest.mark.parametrize("control", [CLEAN, SECOND_STAGE], ids=lambda control: str(control.name))
+def test_a_control_without_a_defect_passes_every_gate(
+    control: Defect, tapes: dict[str, Tape]
+) -> None:
+    report = verdict(control, tapes)
     assert report.passed, report.headline
 
 
@@ -48,6 +52,16 @@ def test_the_control_without_a_defect_passes_every_gate(tapes: dict[str, Tape]) 
 def test_the_gate_that_should_stop_it_does(defect: Defect, tapes: dict[str, Tape]) -> None:
     report = verdict(defect, tapes)
     assert failed(report) & set(defect.stopped_by), report.headline
+
+
+def test_perfect_rewards_are_stopped_by_what_the_model_says(tapes: dict[str, Tape]) -> None:
+    """The adapter came out of DPO alone: the preferences could not be learnt any better."""
+    rewards = tapes[PREFERENCES.name].rewards
+    assert rewards["accuracy"] == 1.0
+    assert rewards["margin"] > 5
+    report = verdict(PREFERENCES, tapes)
+    assert {"right", "on_brand"} <= failed(report)
+    assert not any("reward" in result.reason for result in report.results)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,21 @@ from peft import LoraConfig
 
 from retrain.base_model import BASE_MODEL_ID, base_model_path
 from retrain.dataset import DatasetBuild, render_files, write_dataset
-from retrain.dataset.rows import Source
+from retrain.dataset.rows import Source, TrainingRow
 from retrain.inference import BatchGenerator
-from retrain.training import TrainingSpec, training_command, training_environment
-from retrain.training.qlora import load_quantised
+from retrain.training import (
+    PreferenceRecipe,
+    QloraRecipe,
+    TrainingSpec,
+    training_command,
+    training_environment,
+)
+from retrain.training.loading import load_quantised
 
 
-def train_as_a_cycle_does(built: DatasetBuild, folder: Path) -> Path:
+def train_as_a_cycle_does(
+    built: DatasetBuild, folder: Path, recipe: QloraRecipe | None = None
+) -> Path:
     """Returns the adapter's folder; one that is there already is kept."""
     spec = TrainingSpec(
         dataset_dir=folder / "dataset",
@@ -27,6 +36,7 @@ def train_as_a_cycle_does(built: DatasetBuild, folder: Path) -> Path:
         base_id=BASE_MODEL_ID,
         out_dir=folder / "adapter",
         work_dir=folder / "work",
+        recipe=recipe or QloraRecipe(),
     )
     write_dataset(render_files(built), spec.dataset_dir, replace=True)
     if not spec.out_dir.exists():
@@ -37,6 +47,18 @@ def train_as_a_cycle_does(built: DatasetBuild, folder: Path) -> Path:
             check=True,
         )
     return spec.out_dir
+
+
+def train_in_two_stages(built: DatasetBuild, folder: Path) -> Path:
+    """As a cycle does it; what the base says itself is the wrong answer beside each correction."""
+    wrong = {
+        row.id: answer
+        for row, answer in _own_answers(built)
+        if answer.strip() and answer.strip() != row.completion
+    }
+    rows = tuple(replace(row, rejected=wrong.get(row.id, "")) for row in built.train)
+    recipe = QloraRecipe(preference=PreferenceRecipe())
+    return train_as_a_cycle_does(replace(built, train=rows), folder, recipe)
 
 
 def train_by_preferences_alone(built: DatasetBuild, folder: Path) -> Path:
@@ -51,10 +73,15 @@ def train_by_preferences_alone(built: DatasetBuild, folder: Path) -> Path:
     return out
 
 
-def _dpo(built: DatasetBuild, out: Path) -> dict[str, float]:
-    torch.set_num_threads(1)
+def _own_answers(built: DatasetBuild) -> list[tuple[TrainingRow, str]]:
+    """Returns the taught rows, each with what the base answers."""
     rows = [row for row in built.train if row.source is not Source.REPLAY]
     own = BatchGenerator(base_model_path()).generate([row.messages for row in rows])
+    return list(zip(rows, own, strict=True))
+
+
+def _dpo(built: DatasetBuild, out: Path) -> dict[str, float]:
+    torch.set_num_threads(1)
     model, tokenizer = load_quantised(base_model_path(), "float32")
     library: Any = trl
     trainer = library.DPOTrainer(
@@ -82,7 +109,7 @@ def _dpo(built: DatasetBuild, out: Path) -> dict[str, float]:
                     "chosen": [{"role": "assistant", "content": row.completion}],
                     "rejected": [{"role": "assistant", "content": answer or "..."}],
                 }
-                for row, answer in zip(rows, own, strict=True)
+                for row, answer in _own_answers(built)
             ]
         ),
         processing_class=tokenizer,

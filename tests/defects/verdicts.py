@@ -25,18 +25,35 @@ Takes = Callable[[Prompts, Sequence[str]], list[Likelihood]]
 
 
 class Tape:
-    """Generations of one model, recorded while a model answers and played back without it."""
+    """Generations of one model, recorded while a model answers and played back without it.
 
-    def __init__(self, answers: dict[str, str], taken: list[tuple[float, float]]) -> None:
-        self.answers = answers
-        self.taken = taken
+    Attributes:
+        rewards: Accuracy and margin at the end of a training by preferences alone; empty elsewhere.
+    """
+
+    def __init__(
+        self,
+        answers: dict[str, str] | None = None,
+        taken: list[tuple[float, float]] | None = None,
+        rewards: Mapping[str, float] | None = None,
+    ) -> None:
+        self.answers = answers or {}
+        self.taken = taken or []
+        self.rewards = rewards or {}
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Tape":
-        return cls(dict(row["answers"]), [(float(s), float(d)) for s, d in row["taken"]])
+        taken = [(float(s), float(d)) for s, d in row["taken"]]
+        return cls(dict(row["answers"]), taken, dict(row.get("rewards", {})))
 
     def to_row(self) -> dict[str, Any]:
-        return {"answers": dict(sorted(self.answers.items())), "taken": self.taken}
+        row = {"answers": dict(sorted(self.answers.items())), "taken": self.taken}
+        return {**row, "rewards": self.rewards} if self.rewards else row
+
+    def joined(self, earlier: "Tape | None") -> "Tape":
+        """Returns this recording, with the answers that only an earlier one holds."""
+        known = earlier.answers if earlier is not None else {}
+        return Tape({**known, **self.answers}, self.taken, self.rewards)
 
     def generate(self, prompts: Prompts) -> list[str]:
         keys = [_key(prompt) for prompt in prompts]

@@ -85,6 +85,7 @@ class TestTraining:
             make_spec("straight", **SHORT, preference=SECOND), CallbackProgress(seen.append)
         )
         assert (straight.steps, straight.preference_steps) == (16, 8)
+        assert straight.resumed_from == 0
         assert straight.second_stage == "8 steps on 16 pairs"
         assert [(p.stage, p.step, p.total_steps) for p in seen] == [
             ("examples", 5, 16),
