@@ -242,15 +242,13 @@ class ExperimentingStep:
                     stage=stage.stage,
                     share=stage.share,
                 )
-            paused = "paused, no new thread joins it; " if trial.paused_at is not None else ""
-            return _waiting(trial, paused + decision.reason)
+            held = await self._held(tx, trial)
+            return _waiting(trial, f"{held}; {decision.reason}" if held else decision.reason)
         trigger = trigger_of(decision, auto=not self._setup.approval)
         assert trigger is not None, f"{decision.decision} is final"
         if decision.decision != PROMOTE:
             await self._end(tx, trial, trigger, decision.reason, decision.decision)
             return None
-        if not await self._may(tx, trial, trigger):
-            return _waiting(trial, f"proven, and {await self._held(tx, trial)}")
         moved = await self._mover.move(tx, trial, trigger, _promotion_reason(decision))
         if trigger is Trigger.PROVEN:
             await self._ask(tx, moved)
@@ -293,7 +291,7 @@ class ExperimentingStep:
             return None
         if approval.verdict is Verdict.GRANTED:
             if not await self._may(tx, noted, Trigger.APPROVED):
-                return _waiting(trial, f"approved, and {await self._held(tx, trial)}")
+                return _waiting(trial, f"approved; {await self._held(tx, trial)}")
             await self._mover.move(
                 tx,
                 noted,
@@ -349,8 +347,12 @@ class ExperimentingStep:
         return True
 
     async def _held(self, tx: Transaction, trial: Trial) -> str:
-        paused = (await self._mover.standing(tx, trial)).paused
-        return f"{'it is paused' if paused else 'traffic is frozen'}: nothing moves forward"
+        """Returns why nothing moves forward, empty while it may."""
+        standing = await self._mover.standing(tx, trial)
+        if not standing.held:
+            return ""
+        why = "it is paused" if standing.paused else "traffic is frozen"
+        return f"{why}, and nothing moves forward"
 
     async def _end(
         self, tx: Transaction, trial: Trial, trigger: Trigger, reason: str, word: str

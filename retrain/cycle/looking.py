@@ -48,13 +48,17 @@ class Seen:
     stops_only: bool = False
 
     @classmethod
-    def of(cls, trial: Trial, rows: Sequence[Row], now: float) -> "Seen":
-        """Returns an experiment's log as it stands now; while it is paused nobody is promoted."""
+    def of(cls, trial: Trial, rows: Sequence[Row], now: float, *, held: bool) -> "Seen":
+        """Returns an experiment's log as it stands now.
+
+        While it is `held` (paused, or all is frozen) nobody is promoted: what shows meanwhile
+        would otherwise come too late to stop what was proven before.
+        """
         since = float((trial.evidence or {}).get("promote_from", 0.0))
         return cls(
             rows=rows,
             now=now,
-            promote_from=since if trial.paused_at is None else max(since, now + 1.0),
+            promote_from=max(since, now + 1.0) if held else since,
             stops_only=trial.state == State.READY,
         )
 
@@ -134,11 +138,12 @@ class Looker:
 
     async def _looked(self, tx: Transaction, trial: Trial, now: float) -> tuple[Trial, Decision]:
         files = await asyncio.to_thread(changed_files, await _arms(tx, trial))
-        seen = Seen.of(trial, await tx.experiments.event_rows(trial), now)
+        held = (await self._mover.standing(tx, trial)).held
+        seen = Seen.of(trial, await tx.experiments.event_rows(trial), now, held=held)
         if files and not any(row["type"] == "adapter_sha" for row in seen.rows):
             look = replace(self._look(trial, seen.decision()), shas=files)
             await tx.experiments.note(trial, look, trial.evidence or {})
-            seen = Seen.of(trial, await tx.experiments.event_rows(trial), now)
+            seen = Seen.of(trial, await tx.experiments.event_rows(trial), now, held=held)
         decision = seen.decision()
         known = trial.evidence or {}
         if not same_as_before(known, seen):

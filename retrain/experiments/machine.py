@@ -104,9 +104,14 @@ class Standing:
         return self.state in ENDS
 
     @property
+    def held(self) -> bool:
+        """Whether nothing moves forward."""
+        return self.paused or self.frozen
+
+    @property
     def exposed(self) -> bool:
         """Whether new threads may meet the challenger."""
-        return self.state in _EXPOSED and not (self.paused or self.frozen)
+        return self.state in _EXPOSED and not self.held
 
 
 ENDS = frozenset(
@@ -201,7 +206,7 @@ def transition(standing: Standing, trigger: Trigger) -> Standing:
         if standing.ended or moved == standing or (pausing and standing.state not in _PAUSABLE):
             raise _refused(standing, trigger)
         return moved
-    if trigger in _FORWARD and (standing.frozen or standing.paused):
+    if trigger in _FORWARD and standing.held:
         raise _refused(standing, trigger)
     target = TABLE.get((standing.state, trigger))
     if target is None:
@@ -255,8 +260,7 @@ def _flag_effects(before: Standing, after: Standing) -> tuple[Effect, ...]:
     stopped = (after.paused and not before.paused) or (after.frozen and not before.frozen)
     if stopped:
         return (Effect.ROUTE_TO_CHAMPION, Effect.NOTIFY)
-    resumed = after.state in _EXPOSED and not (after.paused or after.frozen)
-    return (Effect.ENTER_STAGE, Effect.NOTIFY) if resumed else (Effect.NOTIFY,)
+    return (Effect.ENTER_STAGE, Effect.NOTIFY) if after.exposed else (Effect.NOTIFY,)
 
 
 def stage_trigger(stage: RampStage) -> Trigger:

@@ -227,6 +227,16 @@ async def test_frozen_it_moves_neither_up_the_ramp_nor_to_the_champion(theatre: 
     assert (await champion(theatre.store))[0] is None
 
 
+async def test_harm_that_shows_while_frozen_is_not_overlooked(theatre: Theatre) -> None:
+    await proven(theatre)
+    cycle = await cycle_of(theatre)
+    async with theatre.store.begin() as tx:
+        await set_brake(tx, on=True, act=ADMIN)
+    assert (await theatre.look(cycle)).wait
+    await theatre.meet(await theatre.trial(), worse, 400)
+    assert (await theatre.look(cycle)).gate == "REJECTED_HARM"
+
+
 async def test_other_evidence_from_the_same_log_freezes_everything(theatre: Theatre) -> None:
     cycle = await open_cycle(theatre.store)
     await theatre.meet(await theatre.to_stage(cycle), alike, 40)

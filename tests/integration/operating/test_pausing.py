@@ -56,7 +56,7 @@ async def test_the_ramp_waits_and_goes_on_after(theatre: Theatre) -> None:
     await pause(theatre)
     theatre.wait(hours=2)
     waiting = await theatre.look(cycle)
-    assert waiting.reason.startswith("paused, no new thread joins it")
+    assert waiting.reason.startswith("it is paused, and nothing moves forward; ")
     assert (await theatre.trial()).stage == "CANARY"
     await pause(theatre, on=False)
     await theatre.look(cycle)
@@ -91,6 +91,17 @@ async def test_harm_ends_it_even_so(theatre: Theatre) -> None:
     assert (ended.paused_at, ended.paused_by) == (None, ""), "an end is not paused"
 
 
+async def test_harm_that_shows_after_it_was_proven_is_not_overlooked(theatre: Theatre) -> None:
+    """Not paused it would have been promoted; paused, the earlier good word does not stand."""
+    cycle = await open_cycle(theatre.store)
+    trial = await theatre.to_stage(cycle)
+    await pause(theatre)
+    await theatre.meet(trial, better)
+    assert (await theatre.look(cycle)).wait
+    await theatre.meet(trial, worse, 400)
+    assert (await theatre.look(cycle)).gate == "REJECTED_HARM"
+
+
 async def test_an_approval_waits_until_it_goes_on(theatre: Theatre) -> None:
     theatre.approval = True
     cycle = await open_cycle(theatre.store)
@@ -103,7 +114,7 @@ async def test_an_approval_waits_until_it_goes_on(theatre: Theatre) -> None:
         ruled = await decide_promotion(tx, act, asked.id, asked.version, Verdict.GRANTED)
     assert ruled.effective
     theatre.wait(hours=80)
-    assert "approved, and it is paused" in (await theatre.look(cycle)).reason
+    assert "approved; it is paused" in (await theatre.look(cycle)).reason
     await pause(theatre, on=False)
     assert "approved by U0ADMIN" in (await theatre.look(cycle)).reason
     assert (await states(theatre.store))[-1] == "PROMOTING"
