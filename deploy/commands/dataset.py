@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from feedback.domain.interaction import InteractionRecord
-from feedback.errors import NotFoundError
+from feedback.errors import InvalidInputError, NotFoundError
 from feedback.jsonl import open_jsonl
 from feedback.ports import Message
 from feedback.prompting import build_messages
@@ -59,6 +59,10 @@ def build_command(
         Literal["reviewer_authored", "consenting", "all"],
         typer.Option("--train-on", help="Whose text may train; rows say what they are (consent)."),
     ] = "all",
+    map_: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="OLD=NEW: another name for a key of the rows; repeat."),
+    ] = None,
     slice_by: Annotated[
         list[str] | None,
         typer.Option("--slice-by", help="Key of the rows by which gates look at parts; repeat."),
@@ -96,7 +100,13 @@ def build_command(
         train_on=TrainOn(train_on),
     )
     rows = open_jsonl(source)
-    records = [_sliced(record, slice_by or ()) for record in rows.rows(InteractionRecord.from_row)]
+    names = _names(map_ or ())
+    records = [
+        _sliced(record, slice_by or ())
+        for record in rows.rows(
+            lambda row: InteractionRecord.from_row({names.get(k, k): v for k, v in row.items()})
+        )
+    ]
     rows.report()
     rows.require_rows()
     given = DatasetInput(
@@ -168,6 +178,13 @@ def summary(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what an operator wants to see of a manifest at once."""
     keys = ("version", "counts", "rejected_by_reason", "labels", "split", "replay", "pairs")
     return {key: manifest[key] for key in (*keys, "cleaners")}
+
+
+def _names(renamed: Sequence[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in renamed]
+    if not all(old and new for old, _, new in pairs):
+        raise InvalidInputError("--map takes OLD=NEW, such as bot_answer=answer")
+    return {old: new for old, _, new in pairs}
 
 
 def _sliced(record: InteractionRecord, keys: Sequence[str]) -> InteractionRecord:

@@ -74,6 +74,17 @@ def test_held_out_rows_carry_the_slices_of_their_rows(source: Path, tmp_path: Pa
     )
 
 
+def test_keys_of_rows_are_renamed(source: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in source.read_text().splitlines()[:40]]
+    for row in rows:
+        row["bot_answer"] = row.pop("answer")
+    told = rows_file(tmp_path / "told.jsonl", rows)
+    assert build(told, tmp_path / "v", "--map", "bot_answer=answer")["bad_rows"] == 0
+    wrong = run("build", "--input", told, "--out", tmp_path / "w", "--map", "bot_answer")
+    assert isinstance(wrong.exception, InvalidInputError)
+    assert "OLD=NEW" in str(wrong.exception)
+
+
 def test_a_bad_row_is_named_by_its_line(source: Path, tmp_path: Path) -> None:
     result = run("build", "--input", source, "--out", tmp_path / "v", "--no-vectors")
     assert f"{source}:43: 'question' must be text" in result.stderr
