@@ -12,4 +12,4 @@ DIGEST = "pattern_digest"
 async def read_digest(tx: Transaction, at: datetime) -> Digest:
     """Returns the digest of the week before `at`, with today's decisions."""
     patterns = await tx.patterns.current()
-    return digest(patterns, await tx.patterns.counts(at), at)
+    return digest(patterns, await tx.patterns.counts(at), at, tone=await tx.patterns.tone())

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from feedback.domain.pattern import Pattern, PatternStatus, Verdict
+from feedback.domain.tone import ToneWeek
 
 WEEK = timedelta(days=7)
 MEASURED = timedelta(days=28)
@@ -66,6 +67,7 @@ class Digest:
         fresh: Patterns whose first failure is of this week.
         top: Most urgent first; rejected, resolved and held patterns are not among them.
         fixes: Newest first.
+        tone: How much of what was answered is in the house voice, as the newest run saw it.
     """
 
     at: datetime
@@ -74,10 +76,15 @@ class Digest:
     fresh: int
     top: tuple[Told, ...] = ()
     fixes: tuple[FixEffect, ...] = field(default=())
+    tone: ToneWeek | None = None
 
 
 def digest(
-    patterns: Sequence[Pattern], counts: Mapping[str, PatternCounts], at: datetime
+    patterns: Sequence[Pattern],
+    counts: Mapping[str, PatternCounts],
+    at: datetime,
+    *,
+    tone: ToneWeek | None = None,
 ) -> Digest:
     """Returns the digest of the week before `at`.
 
@@ -85,6 +92,7 @@ def digest(
         patterns: The current ones, most urgent first.
         counts: Theirs, by pattern id; a pattern without members left has none.
         at: The end of the week.
+        tone: The newest run's on-brand rates.
     """
     told = [
         Told(pattern=p, lately=counts[p.id].lately, before=counts[p.id].before)
@@ -106,6 +114,7 @@ def digest(
                 reverse=True,
             )
         ),
+        tone=tone,
     )
 
 

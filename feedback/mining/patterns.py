@@ -21,6 +21,7 @@ from feedback.mining.cluster import NOISE, ClusterPolicy, Labels, centroids, clu
 from feedback.mining.kinds import Failure, examine, kind_of
 from feedback.mining.labels import by_typicality, keywords
 from feedback.mining.rank import RankPolicy, distinct_people, priority, trend
+from feedback.mining.remembered import Part, texts_of
 from feedback.mining.signals import is_failure, re_asked
 from feedback.mining.stable_ids import Named, name_clusters
 from feedback.mining.verdict import decide
@@ -61,14 +62,14 @@ class Meaning:
 
 async def embed_records(records: Sequence[InteractionRecord], embedder: Embedder) -> Meaning:
     """Embeds the distinct questions of all rows and the distinct corrections of the failed ones."""
-    corrections = [(record.correction or "").strip() if record.failed else "" for record in records]
-    texts = list(dict.fromkeys([*(r.question for r in records), *filter(None, corrections)]))
-    vectors = await embedder.embed(texts)
-    row_of = {text: row for row, text in enumerate(texts)}
+    texts = texts_of(records)
+    distinct = list(dict.fromkeys(texts.values()))
+    vectors = await embedder.embed(distinct)
+    row_of = {text: row for row, text in enumerate(distinct)}
     questions = vectors[[row_of[record.question] for record in records]]
     meant = np.zeros_like(questions)
-    for row, correction in enumerate(corrections):
-        if correction:
+    for row, record in enumerate(records):
+        if (correction := texts.get((record.id, Part.CORRECTION))) is not None:
             meant[row] = vectors[row_of[correction]]
     return Meaning(questions=questions, corrections=meant)
 

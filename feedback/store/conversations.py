@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, Text, bindparam, exists, or_, select, update
+from sqlalchemy import RowMapping, Text, bindparam, delete, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,6 +16,7 @@ from feedback.store.tables.conversations import interactions, threads
 from feedback.store.tables.feedback import (
     correction_versions,
     corrections,
+    interaction_vectors,
     vote_events,
     votes,
 )
@@ -302,6 +303,9 @@ class SqlConversations:
             update(correction_versions)
             .where(correction_versions.c.correction_id.in_(withdrawn.all()))
             .values(text="")
+        )
+        await self._connection.execute(
+            delete(interaction_vectors).where(interaction_vectors.c.interaction_id == erased)
         )
         # What somebody wrote about the answer may quote the question.
         for table in (votes, vote_events):

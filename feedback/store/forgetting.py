@@ -121,6 +121,16 @@ CONTENT_STEPS: Sequence[tuple[str, TextClause]] = (
         ),
     ),
     (
+        "vectors",
+        text(
+            """
+            delete from interaction_vectors
+            where interaction_id = any(:asked) or (part = 'correction' and interaction_id in (
+                select c.interaction_id from corrections c where c.id = any(:corrected)))
+            """
+        ),
+    ),
+    (
         "split questions",
         text(
             """

@@ -19,6 +19,7 @@ from feedback.domain.pattern import (
     PreviousPattern,
     Verdict,
 )
+from feedback.domain.tone import ToneRate, ToneWeek
 from feedback.store.tables.base import to_domain
 from feedback.store.tables.conversations import interactions
 from feedback.store.tables.feedback import (
@@ -46,6 +47,7 @@ class SqlPatterns:
         embedder_id: str,
         policy: Mapping[str, Any],
         at: datetime,
+        tone: ToneWeek | None = None,
     ) -> None:
         """Makes a run's patterns the current ones.
 
@@ -56,6 +58,7 @@ class SqlPatterns:
             embedder_id: The space of the centroids.
             policy: Constants of the run.
             at: When it ran.
+            tone: How much of what was answered is in the house voice.
         """
         seen = {old.id: old.status for old in previous}
         stored = {
@@ -74,6 +77,7 @@ class SqlPatterns:
                 patterns=len(result.patterns),
                 unclustered=len(result.unclustered),
                 policy=dict(policy),
+                tone=None if tone is None else asdict(tone),
                 created_at=at,
             )
         )
@@ -150,6 +154,17 @@ class SqlPatterns:
             )
             for row in rows
         ]
+
+    async def tone(self) -> ToneWeek | None:
+        """Returns the newest run's on-brand rates."""
+        newest = select(pattern_runs.c.tone).order_by(pattern_runs.c.id.desc()).limit(1)
+        row = await self._connection.scalar(newest)
+        if row is None:
+            return None
+        before = row["before"]
+        return ToneWeek(
+            lately=ToneRate(**row["lately"]), before=None if before is None else ToneRate(**before)
+        )
 
     async def labels(self) -> dict[str, tuple[tuple[str, ...], str]]:
         """Returns the keywords and the label stored under every id."""

@@ -72,6 +72,7 @@ _CONTENT = frozenset(
         "comments",
         "comments kept as history",
         "answers in the shadow",
+        "vectors",
         "split questions",
         "split questions of edits",
     )

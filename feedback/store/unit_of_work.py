@@ -32,6 +32,7 @@ from feedback.store.routing import SqlRouting
 from feedback.store.trials import SqlApprovals, SqlShadows
 from feedback.store.turns import SqlTurns
 from feedback.store.uninstalling import SqlUninstalling
+from feedback.store.vectors import SqlVectors
 from feedback.store.votes import SqlVotes
 from feedback.store.workspaces import SqlWorkspaces
 
@@ -181,6 +182,11 @@ class Transaction:
     def patterns(self) -> SqlPatterns:
         """Mined patterns."""
         return SqlPatterns(self.connection)
+
+    @cached_property
+    def vectors(self) -> SqlVectors:
+        """Vectors of what was asked, answered and corrected."""
+        return SqlVectors(self.connection)
 
     @cached_property
     def overview(self) -> SqlOverview:

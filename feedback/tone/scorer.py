@@ -39,6 +39,7 @@ class ToneModel:
         slope: Turns the left-out score into a log odds, together with `shift`.
         threshold: At or above this probability a text counts as on brand.
         labels: How many tags it was learnt from.
+        on_brand_labels: How many of them said "on brand".
         auc: Of the left-out scores.
         sensitivity: Share of the on-brand texts that are recognised, left out.
         specificity: Share of the others that are recognised, left out.
@@ -53,6 +54,7 @@ class ToneModel:
     shift: float
     threshold: float
     labels: int
+    on_brand_labels: int
     auc: float
     sensitivity: float
     specificity: float
@@ -143,6 +145,7 @@ def learn(
         shift=shift,
         threshold=threshold,
         labels=len(goal),
+        on_brand_labels=int(positive.sum()),
         auc=area_under_curve(left_out, positive),
         sensitivity=sensitivity,
         specificity=specificity,
@@ -167,30 +170,17 @@ class PreparedTone:
         distinct = list(dict.fromkeys(texts))
         if not distinct:
             return cls(model.threshold, {})
-        vectors = await embedder.embed(distinct)
         if embedder.id != model.embedder_id:
             raise InvalidInputError(
                 f"the tone scorer was learnt on {model.embedder_id}, the embedder is "
                 f"{embedder.id}: learn it anew with `understudy tone learn`"
             )
-        scores = model.probabilities(distinct, vectors)
+        scores = model.probabilities(distinct, await embedder.embed(distinct))
         return cls(model.threshold, dict(zip(distinct, scores.tolist(), strict=True)))
 
     def probability(self, text: str) -> float:
         """Returns the probability, 0..1, that reviewers call `text` on brand."""
         return self._known[text]
-
-
-def corrected_rate(observed: float, *, sensitivity: float, specificity: float) -> float | None:
-    """Returns the share of on-brand texts behind an observed share (Rogan and Gladen, 1978).
-
-    Returns:
-        None when the scorer tells too little: sensitivity + specificity - 1 below one half.
-    """
-    informed = sensitivity + specificity - 1
-    if informed < 0.5:
-        return None
-    return min(max((observed + specificity - 1) / informed, 0.0), 1.0)
 
 
 def area_under_curve(scores: Floats, positive: NDArray[np.bool_]) -> float:

@@ -302,6 +302,7 @@ def upgrade() -> None:
         sa.Column("patterns", sa.Integer(), nullable=False),
         sa.Column("unclustered", sa.Integer(), nullable=False),
         sa.Column("policy", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("tone", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pattern_runs")),
     )
@@ -557,6 +558,21 @@ def upgrade() -> None:
     )
     op.create_index(
         "uq_interactions_question", "interactions", ["team", "channel", "question_ts"], unique=True
+    )
+    op.create_table(
+        "interaction_vectors",
+        sa.Column("interaction_id", sa.Text(), nullable=False),
+        sa.Column("part", sa.Text(), nullable=False),
+        sa.Column("embedder_id", sa.Text(), nullable=False),
+        sa.Column("text_sha256", sa.Text(), nullable=False),
+        sa.Column("embedding", pgvector.sqlalchemy.vector.VECTOR(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["interaction_id"],
+            ["interactions.id"],
+            name=op.f("fk_interaction_vectors_interaction_id_interactions"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("interaction_id", "part", name=op.f("pk_interaction_vectors")),
     )
     op.create_table(
         "pattern_changes",
@@ -975,6 +991,7 @@ def downgrade() -> None:
     op.drop_table("pattern_members")
     op.drop_index(op.f("ix_pattern_changes_pattern_id"), table_name="pattern_changes")
     op.drop_table("pattern_changes")
+    op.drop_table("interaction_vectors")
     op.drop_index("uq_interactions_question", table_name="interactions")
     op.drop_index(op.f("ix_interactions_thread_key"), table_name="interactions")
     op.drop_index(op.f("ix_interactions_experiment_id"), table_name="interactions")

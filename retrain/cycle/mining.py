@@ -1,7 +1,7 @@
 """Reads everything people said, finds the failures that repeat, stores the patterns."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from feedback.clock import Clock
@@ -12,17 +12,22 @@ from feedback.errors import ConfigurationError, InvalidInputError
 from feedback.knowledge.search import KnowledgeSearch
 from feedback.mining.naming import Namer, name_patterns
 from feedback.mining.patterns import MiningPolicy, embed_records, mine
+from feedback.mining.remembered import RememberingEmbedder, texts_of
 from feedback.mining.signals import is_failure
 from feedback.ports import Embedder
 from feedback.store.knowledge import SqlKnowledgeRepository
 from feedback.store.unit_of_work import Store
 from feedback.tone import StyleGuide
+from feedback.tone.rate import ToneJudge
 from feedback.tone.scorer import PreparedTone, ToneModel
 
 _log = logging.getLogger(__name__)
 
 LOOKED_UP = 300
 """Newest unanswered questions that a run looks up in today's documents."""
+
+KEPT_AT_ONCE = 512
+"""Texts embedded and stored in one transaction; a run that is broken off goes on from there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,20 +82,22 @@ class PatternMiner:
             previous = await tx.patterns.previous(self._embedder.id)
             used = await tx.patterns.used_ids()
             labels = await tx.patterns.labels()
-        result = MiningResult(patterns=(), unclustered=())
+        result, tone = MiningResult(patterns=(), unclustered=()), None
         if records:
-            meaning = await embed_records(records, self._embedder)
+            embedder = await self._remembering(records)
+            judge = await self._judge(records, embedder)
             result = mine(
                 records,
-                meaning,
+                await embed_records(records, embedder),
                 previous=previous,
                 used_ids=used,
                 policy=self._policy,
-                off_brand=await self._off_brand(records),
-                found_now=await self._found_now(records),
+                off_brand=None if judge is None else judge.off_brand,
+                found_now=await self._found_now(records, embedder),
             )
             if self._namer is not None:
                 result = await name_patterns(result, records, self._namer, known=labels)
+            tone = None if judge is None else judge.week(records, self._clock.now())
         failures = sum(pattern.size for pattern in result.patterns) + len(result.unclustered)
         async with self._store.begin() as tx:
             await tx.patterns.save(
@@ -100,28 +107,46 @@ class PatternMiner:
                 embedder_id=self._embedder.id,
                 policy=asdict(self._policy),
                 at=self._clock.now(),
+                tone=tone,
             )
         return Mined(answers=len(records), failures=failures, result=result)
 
-    async def _off_brand(
-        self, records: Sequence[InteractionRecord]
-    ) -> Callable[[str], bool] | None:
-        """Returns what tells an answer that violates the house voice."""
-        guide = self._guide
-        if guide is None:
-            return None
-        if self._scorer is not None:
-            answers = [record.answer for record in records if record.answer]
-            try:
-                prepared = await PreparedTone.of(self._scorer, self._embedder, answers)
-            except InvalidInputError as exc:
-                _log.warning("answers are judged by the rules alone: %s", exc)
-            else:
-                guide = StyleGuide(guide.rules, scorer=prepared)
-        judge = guide
-        return lambda answer: bool(answer) and not judge.is_on_brand(answer)
+    async def _remembering(self, records: Sequence[InteractionRecord]) -> RememberingEmbedder:
+        """Returns an embedder that knows every text of the rows; new ones are embedded and kept."""
+        space = self._embedder.id
+        judged = self._scorer is not None and self._scorer.embedder_id == space
+        texts = texts_of(records, answers=judged)
+        async with self._store.begin() as tx:
+            await tx.vectors.keep_only(texts.keys())
+            known = await tx.vectors.kept(space, texts)
+        embedder = RememberingEmbedder(self._embedder, known)
+        new = [key for key, said in texts.items() if said not in known]
+        for start in range(0, len(new), KEPT_AT_ONCE):
+            batch = {key: texts[key] for key in new[start : start + KEPT_AT_ONCE]}
+            vectors = await embedder.embed(list(batch.values()))
+            async with self._store.begin() as tx:
+                await tx.vectors.keep(space, batch, dict(zip(batch.values(), vectors, strict=True)))
+        return embedder
 
-    async def _found_now(self, records: Sequence[InteractionRecord]) -> dict[str, float]:
+    async def _judge(
+        self, records: Sequence[InteractionRecord], embedder: Embedder
+    ) -> ToneJudge | None:
+        """Returns what tells an answer that violates the house voice."""
+        if self._guide is None:
+            return None
+        if self._scorer is None:
+            return ToneJudge(self._guide)
+        answers = [record.answer for record in records if record.answer]
+        try:
+            prepared = await PreparedTone.of(self._scorer, embedder, answers)
+        except InvalidInputError as exc:
+            _log.warning("answers are judged by the rules alone: %s", exc)
+            return ToneJudge(self._guide)
+        return ToneJudge(StyleGuide(self._guide.rules, scorer=prepared), self._scorer)
+
+    async def _found_now(
+        self, records: Sequence[InteractionRecord], embedder: Embedder
+    ) -> dict[str, float]:
         """Looks questions that found nothing up again: the missing document may be there by now."""
         limit = self._policy.verdict.missing_score
         unanswered = [
@@ -134,7 +159,7 @@ class PatternMiner:
         scores: dict[str, float] = {}
         async with self._store.begin() as tx:
             repository = SqlKnowledgeRepository(tx.connection)
-            search = KnowledgeSearch(repository, self._embedder, clock=self._clock)
+            search = KnowledgeSearch(repository, embedder, clock=self._clock)
             try:
                 for record in unanswered:
                     if record.question not in scores:

@@ -31,6 +31,8 @@ ABOUT = {
     "threads": "Conversations. `placeholders` holds keyed digests and numbers, never the values.",
     "pane_contexts": "What somebody looks at beside the conversation with the bot: ids only.",
     "interactions": "Questions and the answers given, with everything that explains an answer.",
+    "interaction_vectors": "What mining compares: one vector a text, with the embedder's id; gone "
+    "with the text.",
     "votes": "One current opinion per person and answer.",
     "vote_events": "Every click and reaction, from which the current opinion is folded.",
     "handoffs": "Calls for a person into a thread: who took it, whose reply it became.",

@@ -70,6 +70,8 @@ def _summary(digest: Digest) -> Iterator[str]:
         yield f"*{_failures(digest.lately)}* this week, {digest.before} the week before."
     if digest.fresh:
         yield f"{digest.fresh} {'pattern is' if digest.fresh == 1 else 'patterns are'} new."
+    if digest.tone is not None:
+        yield digest.tone.sentence
 
 
 def _told(told: Told, digest: Digest) -> Iterator[Block]:

@@ -1,5 +1,6 @@
 """Votes with their history, corrections with their versions, reviews, patterns."""
 
+from pgvector.sqlalchemy import Vector
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -153,6 +154,8 @@ pattern_runs = Table(
     Column("patterns", Integer, nullable=False),
     Column("unclustered", Integer, nullable=False),
     Column("policy", JSONB, nullable=False),
+    # The on-brand rate of the week before the run, and of the week before that.
+    Column("tone", JSONB),
     moment("created_at"),
 )
 
@@ -169,4 +172,15 @@ pattern_changes = Table(
     Column("change", Text, nullable=False),
     Column("other_id", Text),
     moment("created_at"),
+)
+
+# What mining compares. The digest tells when the text changed; the width is the embedder's.
+interaction_vectors = Table(
+    "interaction_vectors",
+    metadata,
+    Column("interaction_id", ForeignKey("interactions.id", ondelete="CASCADE"), primary_key=True),
+    Column("part", Text, primary_key=True),
+    Column("embedder_id", Text, nullable=False),
+    Column("text_sha256", Text, nullable=False),
+    Column("embedding", Vector(), nullable=False),
 )

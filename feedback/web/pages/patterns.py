@@ -30,6 +30,7 @@ async def patterns(site: Annotated[Site, Depends(site_of)], show: Show = "all") 
     async with site.store.begin() as tx:
         current = await tx.patterns.current()
         weeks = await tx.patterns.by_week(site.clock.now() - _SHOWN_WEEKS)
+        tone = await tx.patterns.tone()
     by_fix: dict[str, int] = {}
     for pattern in current:
         fix = plain(pattern.verdict)
@@ -40,6 +41,7 @@ async def patterns(site: Annotated[Site, Depends(site_of)], show: Show = "all") 
         patterns=[pattern_view(p) for p in current if show in {"all", p.status}],
         total=len(current),
         failures=sum(pattern.size for pattern in current),
+        tone=tone.sentence if tone else "",
         show=show,
         shows=Show.__args__,  # type: ignore[attr-defined]
         chart=named_bars("Failures by the fix that would do", rows, unit="failures")

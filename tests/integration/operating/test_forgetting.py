@@ -1,5 +1,6 @@
 """Nothing that a forgotten person wrote is left in any table, and everybody else's is."""
 
+import hashlib
 import inspect
 import re
 from collections.abc import Sequence
@@ -19,11 +20,12 @@ from feedback.domain.person import Person
 from feedback.domain.vote import VoteEvent, VoteSource
 from feedback.errors import UnavailableError
 from feedback.forgetting import forget
+from feedback.mining.remembered import Part
 from feedback.store import forgetting
 from feedback.store.conversations import Thread
 from feedback.store.tables import metadata
 from feedback.store.tables.conversations import pane_contexts
-from feedback.store.tables.feedback import pattern_members, patterns
+from feedback.store.tables.feedback import interaction_vectors, pattern_members, patterns
 from feedback.store.tables.handoffs import handoffs
 from feedback.store.tables.learning import assignments, split_assignments
 from feedback.store.tables.operations import confirmations
@@ -100,6 +102,28 @@ async def test_counts_and_splits_stay(store: Store) -> None:
     assert ben is not None
     assert ben.state is InteractionState.POSTED
     assert (claimed.state, claimed.claimed_by) == (CorrectionState.PROPOSED, None)
+
+
+async def test_vectors_go_with_the_texts(store: Store) -> None:
+    await seed(store)
+    texts = {
+        (asked, part): f"{part} of {asked}"
+        for asked in ("i-zoe", "i-ben")
+        for part in (Part.QUESTION, Part.CORRECTION)
+    }
+    async with store.begin() as tx:
+        for (asked, part), said in texts.items():
+            digest = hashlib.sha256(said.encode()).hexdigest()
+            await tx.connection.execute(
+                insert(interaction_vectors).values(
+                    interaction_id=asked, part=part.value, embedder_id="e", text_sha256=digest,
+                    embedding=[1.0],
+                )
+            )  # fmt: skip
+    await forget_zoe(store)
+    async with store.begin() as tx:
+        left = await tx.vectors.kept("e", texts)
+    assert list(left) == ["question of i-ben"], "the correction of Ben's question was Zoe's"
 
 
 async def test_names_do_not_come_back_with_the_directory(store: Store) -> None:

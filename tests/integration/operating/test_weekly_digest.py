@@ -12,6 +12,7 @@ from feedback.domain.interaction import Interaction, InteractionState
 from feedback.domain.knowledge import Document
 from feedback.domain.operating import Act
 from feedback.domain.pattern import Pattern, PatternDecision, PatternStatus, Verdict
+from feedback.domain.tone import ToneRate, ToneWeek
 from feedback.errors import ConflictError
 from feedback.knowledge.sync import KnowledgeSync
 from feedback.mining.patterns import MiningPolicy
@@ -157,3 +158,43 @@ async def test_a_learnt_scorer_judges_in_its_own_space(store: Store, space: str,
     await week.tick(START)
     await week.tick(MONDAY)
     assert (await week.pattern()).signals.get("off_brand", 0) == cold
+
+
+async def test_a_text_is_embedded_once_and_again_for_another_embedder(store: Store) -> None:
+    week = Week(store)
+    await week.ask_all()
+    await week.tick(START)
+    await week.tick(MONDAY)
+    assert week.embedder.embedded == len(QUESTIONS)
+    await week.tick(MONDAY + timedelta(days=7))
+    assert week.embedder.embedded == len(QUESTIONS), "nothing was asked since"
+    async with store.begin() as tx:
+        await tx.conversations.resync_question("i-0", "Where is the archive?", edited_ts="9.0")
+    await week.tick(MONDAY + timedelta(days=14))
+    assert week.embedder.embedded == len(QUESTIONS) + 1
+
+    other = OtherSpace()
+    miner = PatternMiner(store, week.clock, other, None, MiningPolicy())
+    await miner.run()
+    await miner.run()
+    assert other.embedded == len(QUESTIONS), "all of them once"
+
+
+class OtherSpace(HashingEmbedder):
+    """Embeds into a space of another name."""
+
+    @property
+    def id(self) -> str:
+        return "other/1"
+
+
+async def test_the_digest_tells_how_much_is_in_the_house_voice(store: Store) -> None:
+    week = Week(store)
+    await week.ask_all()
+    await week.tick(START)
+    async with store.begin() as tx:
+        assert (await read_digest(tx, START)).tone is None
+    await week.tick(MONDAY)
+    async with store.begin() as tx:
+        told = (await read_digest(tx, MONDAY)).tone
+    assert told == ToneWeek(lately=ToneRate(answers=6, rate=1.0))

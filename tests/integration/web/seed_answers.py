@@ -14,6 +14,7 @@ from feedback.domain.pattern import (
     PatternKind,
     Verdict,
 )
+from feedback.domain.tone import ToneRate, ToneWeek
 from feedback.store.tables.conversations import interactions, threads
 from feedback.store.tables.feedback import votes
 from feedback.store.tables.inbox import inbox
@@ -236,5 +237,9 @@ async def mine_patterns(tx: Transaction) -> None:
         failures=136,
         embedder_id="e",
         policy={},
+        tone=ToneWeek(
+            lately=ToneRate(answers=412, rate=0.914, low=0.88, high=0.943),
+            before=ToneRate(answers=395, rate=0.852, low=0.81, high=0.894),
+        ),
         at=NOW - timedelta(days=1),
     )

@@ -99,6 +99,8 @@ async def test_pages_of_an_empty_record(client: httpx.AsyncClient, path: str) ->
 async def test_pages_of_a_full_record(client: httpx.AsyncClient, seeded: Seeded) -> None:
     for path in [*LISTS, *DETAILS]:
         check(await client.get(path))
+    shown = await client.get("/patterns")
+    assert "91% of 412 answers of the last week are on brand" in shown.text
 
 
 async def test_every_link_of_every_page_leads_somewhere(

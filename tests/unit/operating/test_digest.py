@@ -8,6 +8,7 @@ import pytest
 from bot.slack.views.digest import digest_blocks, digest_text
 from feedback.domain.digest import PatternCounts, digest, fix_effect
 from feedback.domain.pattern import Pattern, PatternKind, PatternStatus, Verdict
+from feedback.domain.tone import ToneRate, ToneWeek
 from tests.unit.bot.test_views import HOSTILE, LONG, require_valid, texts
 
 NOW = datetime(2026, 3, 9, 8, tzinfo=UTC)
@@ -109,6 +110,12 @@ def test_a_fix_that_is_said_to_be_made_in_the_digest_is_told_there() -> None:
 def test_old_fixes_are_not_told_for_ever() -> None:
     fixed = replace(PATTERN, resolved_at=NOW - timedelta(days=40))
     assert digest([fixed], {"p-1": counts()}, NOW).fixes == ()
+
+
+def test_it_tells_how_much_is_in_the_house_voice() -> None:
+    tone = ToneWeek(lately=ToneRate(answers=412, rate=0.914, low=0.88, high=0.943))
+    blocks = digest_blocks(digest([PATTERN], {"p-1": counts()}, NOW, tone=tone))
+    assert tone.sentence in "\n".join(text for _, text in texts(blocks))
 
 
 def test_a_pattern_whose_answers_were_erased_is_left_out() -> None:
