@@ -14,7 +14,7 @@ from typing import Any
 import ray
 import torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig
-from ray.train.base_trainer import TrainingFailedError as RayFailedError
+from ray.train import TrainingFailedError as RayFailedError
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from feedback.errors import InvalidInputError, TrainingFailedError, UnderstudyError

