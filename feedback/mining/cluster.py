@@ -12,6 +12,7 @@ import igraph
 import numpy as np
 from numpy.typing import NDArray
 
+from feedback.mining.apart import news_apart
 from feedback.mining.knn import Neighbours, nearest
 from feedback.ports import Vectors
 
@@ -35,6 +36,8 @@ class ClusterPolicy:
             fine enough for small patterns cuts very frequent ones into pieces.
         member_cosine: An item less similar than this to the rest of its cluster is noise.
         cohesion: A cluster whose pairs are less alike than this on average is noise.
+        own_share: A group of new items inside a community is a subject of its own when it holds
+            this share of its members' neighbours; with a warm start only.
         seed: Seeds Leiden's random choices.
     """
 
@@ -46,6 +49,7 @@ class ClusterPolicy:
     merge_cosine: float = 0.65
     member_cosine: float = 0.35
     cohesion: float = 0.35
+    own_share: float = 0.3
     seed: int = 7
 
 
@@ -90,7 +94,12 @@ def communities(vectors: Vectors, policy: ClusterPolicy, *, start: Labels | None
     finally:
         _use_generator(random)
     labels = np.asarray(partition.membership, dtype=np.int64)
-    return merge_alike(vectors, labels, policy.merge_cosine)
+    labels = merge_alike(vectors, labels, policy.merge_cosine)
+    if start is None:
+        return labels
+    return news_apart(
+        labels, neighbours, start, own_share=policy.own_share, min_size=policy.min_size
+    )
 
 
 def _use_generator(generator: object) -> None:
