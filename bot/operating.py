@@ -200,11 +200,8 @@ class OperatorDesk:
                     return await read_why(tx, self._policy, self._clock.now())
                 case Verb.PATTERNS:
                     return await read_digest(tx, self._clock.now())
-                case Verb.FREEZE | Verb.UNFREEZE:
-                    return await self._brake(tx, order)
-                case Verb.PAUSE | Verb.RESUME:
-                    act = self.act(order.user, order.reason or "no reason given")
-                    return Said(text=await set_pause(tx, act, on=order.verb is Verb.PAUSE))
+                case Verb.FREEZE | Verb.UNFREEZE | Verb.PAUSE | Verb.RESUME:
+                    return await self._hold(tx, order)
                 case _:
                     return await self._ask(tx, order)
 
@@ -291,10 +288,13 @@ class OperatorDesk:
         )
         return report.told
 
-    async def _brake(self, tx: Transaction, order: Order) -> Said:
+    async def _hold(self, tx: Transaction, order: Order) -> Said:
+        """Holds one experiment or everything, or lets it go on."""
+        act = self.act(order.user, order.reason or "no reason given")
+        if order.verb in {Verb.PAUSE, Verb.RESUME}:
+            return Said(text=await set_pause(tx, act, on=order.verb is Verb.PAUSE))
         on = order.verb is Verb.FREEZE
-        reason = order.reason or "no reason given"
-        if await set_brake(tx, on=on, act=self.act(order.user, reason)):
+        if await set_brake(tx, on=on, act=act):
             text = (
                 "Frozen: the champion answers every new question. `/understudy unfreeze` ends it."
                 if on
