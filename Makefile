@@ -79,7 +79,7 @@ test-ray: setup ## train with two CPU workers on Ray (installs ray, 70 MB; not p
 serving-clients: setup ## huggingface_hub 0.36, 1.33, 2.4 and openai, each in its own environment, against the model server
 	$(BIN)/python -m tests.serving_clients $(ARGS)
 
-bench-%: setup ## run one benchmark: bot, serving, publish, training, defects, experiments, retrieval, mining, tone, redaction
+bench-%: setup ## run one benchmark: bot, serving, publish, training, defects, split, experiments, retrieval, mining, tone, redaction
 	$(BIN)/python -m tests.benchmarks.bench_$* $(ARGS)
 
 tgi-smoke: setup ## hold the serving contract against a live server: URL=http://host:8080 [ADAPTERS=a,b] [KEY=...]

@@ -30,8 +30,8 @@ slow = [
 ]
 
 MakeSpec = Callable[..., TrainingSpec]
-SHORT = {"epochs": 2, "save_every": 1, "dropout": 0.1}
-SECOND = PreferenceRecipe(min_pairs=16, epochs=2)
+SHORT = {"epochs": 1, "batch_size": 4, "save_every": 2, "dropout": 0.1}
+SECOND = PreferenceRecipe(min_pairs=16)
 
 
 def in_words(row: object) -> tuple[str, str]:
@@ -47,7 +47,7 @@ def test_a_plan_has_pairs_and_as_much_replay_as_the_data_set(make_spec: MakeSpec
     assert plan.pairs == sum(chosen != rejected for chosen, rejected in sides) == 16
     assert sum(chosen == rejected for chosen, rejected in sides) == 16
     assert plan.rows == plan_preference(spec.recipe, text).rows
-    assert planned_steps(spec.recipe, plan) == 8
+    assert planned_steps(spec.recipe, plan) == 4
 
 
 def test_too_few_pairs_leave_the_stage_out_with_the_numbers(make_spec: MakeSpec) -> None:
