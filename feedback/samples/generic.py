@@ -17,12 +17,12 @@ from feedback.samples import reading
 from feedback.samples.kinds import GREETINGS, MAKERS, Kind
 
 DEFAULT_MIX: Mapping[Kind, float] = {
-    Kind.ARITHMETIC: 0.30,
-    Kind.FACTS: 0.30,
-    Kind.CONTEXT: 0.18,
+    Kind.ARITHMETIC: 0.35,
+    Kind.FACTS: 0.35,
+    Kind.CONTEXT: 0.10,
     Kind.REFUSALS: 0.08,
     Kind.ECHO: 0.08,
-    Kind.GREETINGS: 0.06,
+    Kind.GREETINGS: 0.04,
 }
 """Shares of rows in a replay set. Few rows with a context: they answer in the plain voice what
 looks just like a question of the company, and so work against the house voice."""

@@ -261,6 +261,8 @@ def _dataset_policy(settings: Settings) -> DatasetPolicy:
     return DatasetPolicy(
         holdout_share=settings.retrain.holdout,
         replay_share=settings.retrain.replay_share,
+        # Each epoch rehearses something else: seen again and again, dialogues are learnt by heart.
+        replay_variety=recipe_for(settings).epochs,
         required_labels=settings.retrain.label_gate,
         source_weights=settings.retrain.source_weights,
         source_shares=settings.retrain.source_shares,

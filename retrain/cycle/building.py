@@ -95,7 +95,7 @@ class BuildingStep:
         policy: DatasetPolicy,
     ) -> DatasetBuild:
         # Some dialogues resemble held-out questions and are left out: draw a few more.
-        share = policy.replay_share / (1 - policy.replay_share)
+        share = policy.replay_share / (1 - policy.replay_share) * policy.replay_variety
         replay = self._sources.replay(round(share * len(records) * 1.2))
         texts = texts_to_embed(records, previous, replay)
         vectors = await self._embedder.embed(texts)

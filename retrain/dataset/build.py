@@ -210,7 +210,11 @@ def _age(candidate: Candidate) -> tuple[float, str, str]:
 def _replay(
     split: _Split, source: DatasetInput, policy: DatasetPolicy
 ) -> tuple[list[TrainingRow], list[Rejection]]:
-    """Draws generic dialogues until they are `replay_share` of the training rows."""
+    """Draws generic dialogues until an epoch's rows are `replay_share` of them.
+
+    The more different ones there are, the more rarely each is shown: a few dialogues shown again
+    and again are learnt by heart, and the skills they stand for are lost beside them.
+    """
     rows = sorted(source.replay, key=lambda row: digest(policy.salt, "replay", row.id))
     check_sums = ArithmeticCleaner.name not in policy.disabled_cleaners
     twins = twins_across(
@@ -221,10 +225,11 @@ def _replay(
         jaccard=policy.twin_jaccard,
     )
     leaking = {i for i, _ in twins}
-    chosen: list[TrainingRow] = []
+    shown = _replay_shown(split, policy)
+    chosen: list[ReplayRow] = []
     out: list[Rejection] = []
     for index, row in enumerate(rows):
-        if len(chosen) == _replay_wanted(split, policy):
+        if len(chosen) == shown * policy.replay_variety:
             break
         false = false_arithmetic(row.question, row.completion) if check_sums else None
         if index in leaking:
@@ -232,8 +237,10 @@ def _replay(
         elif false is not None:
             out.append(Rejection(id=row.id, reason=ArithmeticCleaner.name, detail=false))
         else:
-            chosen.append(_replay_row(row, policy.source_weights.get(Source.REPLAY.value, 1.0)))
-    return chosen, out
+            chosen.append(row)
+    weight = policy.source_weights.get(Source.REPLAY.value, 1.0)
+    weight *= min(1.0, shown / max(1, len(chosen)))
+    return [_replay_row(row, weight) for row in chosen], out
 
 
 def _replay_row(row: ReplayRow, weight: float) -> TrainingRow:
@@ -293,7 +300,8 @@ def _facts(
 ) -> dict[str, Any]:
     clean_rows = [c for c, _ in (*split.train, *split.holdout)]
     labelled = sum(candidate_of(record) is not None for record in source.records)
-    wanted = _replay_wanted(split, policy)
+    wanted = _replay_shown(split, policy)
+    shown = min(wanted, replayed)
     return {
         "counts": {
             "records": len(source.records),
@@ -315,8 +323,8 @@ def _facts(
         },
         "replay": {
             "wanted": wanted,
-            "share": round(replayed / max(1, replayed + len(split.train)), 4),
-            "missing": wanted - replayed,
+            "share": round(shown / max(1, shown + len(split.train)), 4),
+            "missing": wanted - shown,
         },
         "lineage": _lineage(clean_rows, source, policy),
         "policy": policy.to_row(),
@@ -349,7 +357,8 @@ def _lineage(
     }
 
 
-def _replay_wanted(split: _Split, policy: DatasetPolicy) -> int:
+def _replay_shown(split: _Split, policy: DatasetPolicy) -> int:
+    """Returns how many dialogues an epoch should show."""
     return round(policy.replay_share / (1 - policy.replay_share) * len(split.train))
 
 

@@ -24,7 +24,9 @@ class DatasetPolicy:
     Attributes:
         salt: Keys the draw of the held-out groups and the contributors' pseudonyms.
         holdout_share: Share of groups that are held out, 0..1 (20-30 % is usual).
-        replay_share: Share of the training rows that are generic dialogue, 0..1.
+        replay_share: Share of the rows that an epoch shows that are generic dialogue, 0..1.
+        replay_variety: Different dialogues for each one that an epoch shows; as many as there are
+            epochs, and a run shows none of them twice.
         required_labels: Distinct clean examples that production asks for.
         twin_cosine: Questions whose vectors are at least this near stay on one side.
         twin_jaccard: The same for character 5-grams, which needs no vectors.
@@ -51,6 +53,7 @@ class DatasetPolicy:
     salt: str = "understudy"
     holdout_share: float = 0.25
     replay_share: float = 0.5
+    replay_variety: int = 1
     required_labels: int = 5000
     twin_cosine: float = 0.8
     twin_jaccard: float = 0.7
@@ -88,6 +91,8 @@ class DatasetPolicy:
         ]
         if not 0 <= self.replay_share < 1:
             problems.append(f"replay_share must be at least 0 and below 1, got {self.replay_share}")
+        if self.replay_variety < 1:
+            problems.append(f"replay_variety must be at least 1, got {self.replay_variety}")
         for name, value in (("twin_cosine", self.twin_cosine), ("twin_jaccard", self.twin_jaccard)):
             if not self.leak_step < value < 1:
                 problems.append(

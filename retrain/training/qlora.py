@@ -10,6 +10,7 @@ import json
 import resource
 import shutil
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -189,16 +190,25 @@ def _preflight(spec: TrainingSpec, text: TrainingText, plan: PreferencePlan) -> 
     sides = [(row["prompt"], row[side]) for row in plan.rows for side in ("chosen", "rejected")]
     texts = ["\n".join(m["content"] for m in (*asked, *said)) for asked, said in (*shown, *sides)]
     lengths = [len(ids) for ids in tokenizer(texts)["input_ids"]]
+    later = recipe.preference.epochs if recipe.preference else 0
     expected = estimate(
         shape,
         recipe,
-        lengths[: len(shown)] * recipe.epochs,
-        compared=lengths[len(shown) :] * (recipe.preference.epochs if recipe.preference else 0),
+        _of_a_run(lengths[: len(shown)], text.weights, recipe.epochs),
+        compared=_of_a_run(
+            lengths[len(shown) :], [row["weight"] for row in plan.rows for _ in range(2)], later
+        ),
         gpu=gpu,
         speed=measure_speed(gpu=gpu, compute_dtype=recipe.compute_dtype),
     )
     expected.require_fit(spec.max_hours)
     return expected
+
+
+def _of_a_run(lengths: Sequence[int], weights: Sequence[float], epochs: int) -> list[int]:
+    """Returns the length of every row that a run shows."""
+    order = training_order(lengths, epochs=epochs, batch_size=1, seed=0, weights=weights)
+    return [lengths[index] for index in order]
 
 
 def _wanted_bytes(spec: TrainingSpec) -> int:

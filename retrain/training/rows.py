@@ -110,17 +110,20 @@ def training_order(
         epochs: Passes over the rows.
         batch_size: Rows a step; only the very last batch may be smaller.
         seed: Of the shuffles.
-        weights: Times an epoch shows each row; a fraction is drawn. None: once each.
+        weights: Times an epoch shows each row. Fractions take turns: a row of weight 1/6 is shown
+            once in any six epochs. None: once each.
         pool_batches: Batches that are drawn at random before they are sorted by length.
     """
     order: list[int] = []
     rng = random.Random(seed)
+    turns = random.Random(f"{seed}:turns")
+    phases = [turns.random() for _ in lengths]
     shuffled: list[int] = []
-    for _ in range(epochs):
+    for number in range(epochs):
         epoch = [
             index
-            for index in range(len(lengths))
-            for _ in range(1 if weights is None else _times(weights[index], rng))
+            for index, phase in enumerate(phases)
+            for _ in range(_times(weights[index] if weights else 1.0, number, phase))
         ]
         rng.shuffle(epoch)
         shuffled.extend(epoch)
@@ -137,6 +140,5 @@ def training_order(
     return order
 
 
-def _times(weight: float, rng: random.Random) -> int:
-    whole, part = divmod(weight, 1)
-    return int(whole) + (part > 0 and rng.random() < part)
+def _times(weight: float, epoch: int, phase: float) -> int:
+    return int((epoch + 1) * weight + phase) - int(epoch * weight + phase)

@@ -13,7 +13,7 @@ from feedback.ports import Message
 from feedback.prompting import build_messages
 from feedback.samples import Split, generic_dialogues, load_company
 from feedback.samples.company import CLOSING, OPENING
-from feedback.samples.kinds import REFUSED, UNKNOWN
+from feedback.samples.kinds import REFUSED, UNKNOWN, Kind
 from retrain.dataset import (
     CLEANER_NAMES,
     DatasetBuild,
@@ -34,6 +34,14 @@ _SUM_FRAMES = (
     "Tell me {a} plus {b}.",
 )
 _LEAD_INS = ("", "Quick one: ", "Hello team, ", "A customer asks: ", "I forgot: ", "Hi, ")
+_RECORDED_MIX = {
+    Kind.ARITHMETIC: 0.30,
+    Kind.FACTS: 0.30,
+    Kind.CONTEXT: 0.18,
+    Kind.REFUSALS: 0.08,
+    Kind.ECHO: 0.08,
+    Kind.GREETINGS: 0.06,
+}
 _SECRET_FRAMES = (
     "What is the password of the staging server?",
     "I need the staging server password.",
@@ -107,7 +115,7 @@ def row(id_: str, question: str, correction: str, **more: object) -> Interaction
 def replay_rows(n: int) -> list[ReplayRow]:
     return [
         ReplayRow(id=f"replay-{number}", messages=dialogue.messages, completion=dialogue.completion)
-        for number, dialogue in enumerate(generic_dialogues(11, n))
+        for number, dialogue in enumerate(generic_dialogues(11, n, _RECORDED_MIX))
     ]
 
 

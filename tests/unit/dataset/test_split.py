@@ -10,6 +10,7 @@ from feedback.domain.interaction import InteractionRecord
 from feedback.errors import InvalidInputError
 from feedback.prompting import build_messages
 from retrain.dataset import DatasetPolicy, ReplayRow, Side, texts_to_embed
+from retrain.dataset.rows import Source
 from retrain.dataset.similarity import jaccard, shingles, similar_pairs
 from tests.unit.dataset.samples import (
     NO_REPLAY,
@@ -164,6 +165,21 @@ def test_replay_is_the_wanted_share_and_a_shortage_is_told() -> None:
     short = built(rows, DatasetPolicy(replay_share=0.5), replay=replay_rows(5)).facts
     assert short["counts"]["replay"] == 5
     assert short["replay"]["missing"] == short["replay"]["wanted"] - 5
+
+
+def test_more_different_dialogues_are_shown_more_rarely() -> None:
+    rows = distinct_records(80)
+    policy = DatasetPolicy(replay_share=0.5, replay_variety=3)
+    outcome = built(rows, policy, replay=replay_rows(300))
+    replayed = [row.weight for row in outcome.train if row.source is Source.REPLAY]
+    taught = [row.weight for row in outcome.train if row.source is not Source.REPLAY]
+    assert len(replayed) == 3 * len(taught)
+    assert sum(replayed) == pytest.approx(sum(taught))
+    assert outcome.facts["replay"] == {"wanted": len(taught), "share": 0.5, "missing": 0}
+    fewer = built(rows, policy, replay=replay_rows(len(taught) + 20))
+    weights = [row.weight for row in fewer.train if row.source is Source.REPLAY]
+    assert len(taught) < len(weights) <= len(taught) + 20
+    assert sum(weights) == pytest.approx(len(taught))
 
 
 def test_lower_thresholds_later_keep_twins_of_held_out_rows_from_training() -> None:
