@@ -128,7 +128,8 @@ class Monitor(TrainerCallback):
                 )
 
     def _require_healthy(self, step: int, loss: float, steps: int) -> None:
-        settled = step > min(_GRACE_STEPS, steps // 3)
+        grace = min(_GRACE_STEPS, steps // 3)
+        settled = step > grace
         if not math.isfinite(loss):
             raise TrainingFailedError(
                 f"the loss became {loss} at step {step}; lower the learning rate or look for "
@@ -139,7 +140,9 @@ class Monitor(TrainerCallback):
                 f"the loss is {loss:.2f} at step {step}, no better than guessing; lower the "
                 "learning rate"
             )
-        first = self.losses[0][1] if self.losses else loss
+        # The very first batches may have been the easy ones.
+        early = [told for at, told in self.losses if at - self._before <= grace]
+        first = max(early or [told for _, told in self.losses[:1]] or [loss])
         if settled and loss > _GROWTH * max(first, 1.0):
             raise TrainingFailedError(
                 f"the loss grew from {first:.2f} to {loss:.2f} at step {step}; lower the learning "

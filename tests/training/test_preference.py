@@ -18,6 +18,7 @@ from retrain.training import (
     training_command,
     training_environment,
 )
+from retrain.training.checkpoints import is_complete
 from retrain.training.preference import plan_preference, planned_steps, preference_stage
 from retrain.training.qlora import train_adapter
 from retrain.training.rows import read_rows
@@ -93,7 +94,7 @@ class TestTraining:
         ]
 
         spec = make_spec("killed", **SHORT, preference=SECOND)
-        killed = kill_when(spec, spec.work_dir / "preference" / "checkpoint-2")
+        killed = killed_in(spec, spec.work_dir / "preference")
         assert killed == -signal.SIGKILL
         assert not spec.out_dir.exists()
         (spec.work_dir / "preference" / "checkpoint-99").mkdir()  # a kill in the middle of a save
@@ -124,8 +125,8 @@ class TestTraining:
         assert all(begun[name].equal(left[name]) for name in left)
 
 
-def kill_when(spec: TrainingSpec, checkpoint: Path) -> int:
-    """Trains in a process of its own and kills it once a checkpoint is whole."""
+def killed_in(spec: TrainingSpec, folder: Path) -> int:
+    """Trains in a process of its own and kills it once a whole checkpoint is in the folder."""
     path = spec.dataset_dir / "spec.json"
     path.write_text(json.dumps(spec.to_row()))
     process = subprocess.Popen(
@@ -133,7 +134,7 @@ def kill_when(spec: TrainingSpec, checkpoint: Path) -> int:
         env={**os.environ, **training_environment(threads=1)},
     )
     deadline = time.monotonic() + 120
-    while not (checkpoint / "trainer_state.json").exists():
+    while not any(is_complete(checkpoint) for checkpoint in folder.glob("checkpoint-*")):
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)

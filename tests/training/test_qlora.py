@@ -21,6 +21,7 @@ from retrain.training import (
     training_command,
     training_environment,
 )
+from retrain.training.checkpoints import is_complete
 from retrain.training.loading import load_quantised
 from retrain.training.qlora import train_adapter
 
@@ -83,7 +84,7 @@ def test_killed_and_resumed_equals_straight(make_spec: MakeSpec) -> None:
 
     process = subprocess.Popen(command, env=environment)
     deadline = time.monotonic() + 120
-    while not list(spec.work_dir.glob("checkpoint-8/trainer_state.json")):
+    while not is_complete(spec.work_dir / "checkpoint-8"):
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)
