@@ -17,11 +17,11 @@ from feedback.samples import reading
 from feedback.samples.kinds import GREETINGS, MAKERS, Kind
 
 DEFAULT_MIX: Mapping[Kind, float] = {
-    Kind.ARITHMETIC: 0.35,
-    Kind.FACTS: 0.35,
-    Kind.CONTEXT: 0.10,
-    Kind.REFUSALS: 0.08,
-    Kind.ECHO: 0.08,
+    Kind.ARITHMETIC: 0.33,
+    Kind.FACTS: 0.33,
+    Kind.CONTEXT: 0.12,
+    Kind.REFUSALS: 0.06,
+    Kind.ECHO: 0.12,
     Kind.GREETINGS: 0.04,
 }
 """Shares of rows in a replay set. Few rows with a context: they answer in the plain voice what

@@ -85,7 +85,7 @@ class QloraRecipe:
     learning_rate: float = 3e-3
     weight_decay: float = 0.0
     epochs: int = 6
-    batch_size: int = 16
+    batch_size: int = 8
     accumulation: int = 1
     warmup_steps: int = 10
     max_grad_norm: float = 1.0

@@ -25,10 +25,11 @@ from retrain.training import (
 )
 from retrain.training.loading import load_quantised
 
+_RECIPE = QloraRecipe(batch_size=16)
+"""The recipe that the recorded generations were trained by."""
 
-def train_as_a_cycle_does(
-    built: DatasetBuild, folder: Path, recipe: QloraRecipe | None = None
-) -> Path:
+
+def train_as_a_cycle_does(built: DatasetBuild, folder: Path, recipe: QloraRecipe = _RECIPE) -> Path:
     """Returns the adapter's folder; one that is there already is kept."""
     spec = TrainingSpec(
         dataset_dir=folder / "dataset",
@@ -36,7 +37,7 @@ def train_as_a_cycle_does(
         base_id=BASE_MODEL_ID,
         out_dir=folder / "adapter",
         work_dir=folder / "work",
-        recipe=recipe or QloraRecipe(),
+        recipe=recipe,
     )
     write_dataset(render_files(built), spec.dataset_dir, replace=True)
     if not spec.out_dir.exists():
@@ -57,7 +58,7 @@ def train_in_two_stages(built: DatasetBuild, folder: Path) -> Path:
         if answer.strip() and answer.strip() != row.completion
     }
     rows = tuple(replace(row, rejected=wrong.get(row.id, "")) for row in built.train)
-    recipe = QloraRecipe(preference=PreferenceRecipe())
+    recipe = replace(_RECIPE, preference=PreferenceRecipe())
     return train_as_a_cycle_does(replace(built, train=rows), folder, recipe)
 
 
