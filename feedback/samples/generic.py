@@ -14,6 +14,7 @@ from feedback.errors import InvalidInputError
 from feedback.ports import Message
 from feedback.prompting import build_messages
 from feedback.samples import reading
+from feedback.samples.company import load_company
 from feedback.samples.kinds import GREETINGS, MAKERS, Kind
 
 DEFAULT_MIX: Mapping[Kind, float] = {
@@ -91,7 +92,17 @@ def generic_dialogues(
         raise InvalidInputError("no kind of dialogue has a positive weight; name at least one")
     rng = random.Random(seed)
     picks = rng.choices(names, weights=[weights[name] for name in names], k=n)
-    return [_draw(rng, kind, held_out=held_out) for kind in picks]
+    return [_strange(rng, kind, held_out=held_out) for kind in picks]
+
+
+def _strange(rng: random.Random, kind: Kind, *, held_out: bool) -> Dialogue:
+    """Draws until no made-up page states by chance what is true of the sample company."""
+    facts = tuple(intent.fact for intent in load_company().intents)
+    while True:
+        drawn = _draw(rng, kind, held_out=held_out)
+        said = (*(message.content for message in drawn.messages), drawn.completion)
+        if not any(fact in text for fact in facts for text in said):
+            return drawn
 
 
 def _draw(rng: random.Random, kind: Kind, *, held_out: bool) -> Dialogue:
