@@ -184,7 +184,7 @@ CLEAN = Defect(name="clean", stopped_by=())
 DEFECTS: Sequence[Defect] = (
     Defect(name="no_replay", stopped_by=("arithmetic", "facts"), replay_share=0.0),
     Defect(name="wrong_sums", stopped_by=("arithmetic", "never_break"), plant=wrong_sums),
-    Defect(name="false_sum", stopped_by=("never_break",), per_intent=20, plant=false_sum),
+    Defect(name="false_sum", stopped_by=("never_break",), per_intent=23, plant=false_sum),
     Defect(name="refusals", stopped_by=("refusal",), plant=refusals),
     Defect(name="off_brand", stopped_by=("on_brand",), plant=off_brand),
     Defect(name="leaked_secret", stopped_by=("no_leak",), plant=leaked_secret),
