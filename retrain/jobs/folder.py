@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,8 @@ class JobFolder:
         except FileNotFoundError:
             return False
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Shared, so that two who look at once do not take each other for the job.
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         finally:
@@ -101,27 +102,23 @@ class JobFolder:
             PermanentError: When it already died too often.
             ConfigurationError: When the folder cannot be written.
         """
-        try:
+        spec_path = self.path / "spec.json"
+        with self._written():
             self.path.mkdir(parents=True, exist_ok=True)
-            starts = self._count_start()
-            spec_path = self.path / "spec.json"
             if not spec_path.exists():
                 write_json(spec_path, spec)
             descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT)
-        except OSError as exc:
-            raise ConfigurationError(
-                f"cannot write the job folder {self.path}: {exc.strerror}; free disk space or set "
-                "UNDERSTUDY_STATE_DIR to a writable folder"
-            ) from exc
         try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self.result() is not None:
+                return  # it finished between our look and now
+            with self._written():
+                starts = self._count_start()
             if starts > self._max_starts:
                 raise PermanentError(
                     f"{self.path.name} died {self._max_starts} times without a result; the end of "
                     f"its log: {self.log_tail()}"
                 )
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if self.result() is not None:
-                return  # it finished between our look and now
             with (self.path / "log").open("ab") as log:
                 child = subprocess.Popen(
                     [*command, "--spec", str(spec_path)],
@@ -135,9 +132,21 @@ class JobFolder:
             _CHILDREN.append(child)
             write_atomically(self.path / "pid", str(child.pid))
         except BlockingIOError:
-            return  # somebody else started it between our look and now
+            # Somebody else started it between our look and now, or looks whether it runs. That is
+            # no start to be counted; where it does not run it is started at the next look.
+            return
         finally:
             os.close(descriptor)
+
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            raise ConfigurationError(
+                f"cannot write the job folder {self.path}: {exc.strerror}; free disk space or set "
+                "UNDERSTUDY_STATE_DIR to a writable folder"
+            ) from exc
 
     def stop(self, grace_s: float = 5.0) -> None:
         """Ends the job's process if it runs, whoever started it; a later start goes on."""

@@ -1,5 +1,6 @@
 """A job is restarted until it leaves a result; the kernel says whether it still runs."""
 
+import fcntl
 import json
 import sys
 import time
@@ -93,3 +94,15 @@ def test_a_job_that_finished_meanwhile_is_not_run_again(tmp_path: Path) -> None:
     job.start([sys.executable, "-c", "raise SystemExit('again')"], {}, {})
     assert not job.running()
     assert job.log_tail() == ""
+
+
+def test_who_only_looks_is_not_taken_for_the_job_and_costs_no_start(tmp_path: Path) -> None:
+    job = JobFolder(tmp_path / "job", max_starts=1)
+    job.path.mkdir()
+    with (job.path / "lock").open("w+b") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert not job.running()
+        job.start([sys.executable, "-c", WRITE], {}, {})
+        assert not job.running()
+    job.start([sys.executable, "-c", WRITE], {}, {})
+    _until(lambda: job.result() == {"n": 1})
