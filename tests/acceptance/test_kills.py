@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Iterator
 
 import httpx
 import psutil
@@ -65,7 +66,7 @@ async def kill_one_after_another(running: Running, crowd: Crowd) -> None:
     job = JobFolder(running.stack.settings.state_dir / "runs" / f"run-{cycle.id}")
     await until(lambda: bool(job.reports()), LIMIT_S)
     await kill_job(running, "retrain.training")
-    await until(lambda: starts(job) == 2 and job.running(), LIMIT_S)
+    await until(lambda: starts(job) == 2 and any(processes(running, "retrain.training")), LIMIT_S)
     running.kill("scheduler")  # the job goes on and is found again
     await with_questions_in_flight(running, crowd)
     running.kill("bot")
@@ -80,7 +81,7 @@ async def kill_one_after_another(running: Running, crowd: Crowd) -> None:
     running.kill(running.model_server())
     await with_questions_in_flight(running, crowd)
     running.kill("sandbox")
-    assert starts(job) == 2, "the job was started again although it ran"
+    assert starts(job) == 2, f"the job was started again although it ran: {job.log_tail(30)}"
 
 
 def starts(job: JobFolder) -> int:
@@ -113,18 +114,23 @@ async def with_questions_in_flight(running: Running, crowd: Crowd) -> None:
 
 async def kill_job(running: Running, module: str) -> None:
     """Kills a job's process, which holds its lock a moment before it bears its own name."""
-    folder = str(running.stack.settings.state_dir)
 
     def killed() -> bool:
-        found = False
-        for process in psutil.process_iter():
-            command = _command(process)
-            if module in command and any(part.startswith(folder) for part in command):
-                process.kill()
-                found = True
-        return found
+        found = list(processes(running, module))
+        for process in found:
+            process.kill()
+        return bool(found)
 
     await until(killed, LIMIT_S)
+
+
+def processes(running: Running, module: str) -> Iterator[psutil.Process]:
+    """Yields the processes of a job of this stack."""
+    folder = str(running.stack.settings.state_dir)
+    for process in psutil.process_iter():
+        command = _command(process)
+        if module in command and any(part.startswith(folder) for part in command):
+            yield process
 
 
 def _command(process: psutil.Process) -> list[str]:
