@@ -28,6 +28,8 @@ CYCLE = {
     "UNDERSTUDY_RETRAIN__MAX_STEPS": "20",
     "UNDERSTUDY_RETRAIN__REPLAY_SHARE": "0",
     "UNDERSTUDY_MODEL__MAX_TOKENS": "32",
+    # Every kill costs attempts, and a busy machine takes long to bring a server back.
+    "UNDERSTUDY_BOT__MAX_ATTEMPTS": "30",
 }
 
 
