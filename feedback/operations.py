@@ -132,15 +132,8 @@ async def _withdraw(tx: Transaction, now: Standing, act: Act) -> None:
     await tx.approvals.decide(
         trial.id, trial.version, Verdict.DENIED, by=act.by, reason=act.reason, at=act.at
     )
-    await tx.audit.append(
-        subject=f"experiment:{trial.id}",
-        from_state=trial.state,
-        to_state=trial.state,
-        actor=act.by,
-        reason=f"promotion withdrawn: {act.reason}",
-        at=act.at,
-        data={"version": trial.version},
-    )
+    told = f"promotion withdrawn: {act.reason}"
+    await remark(tx, act, trial.id, trial.state, told, version=trial.version)
     text = (
         f":rewind: *Promotion withdrawn* by {{who}}: {model_name(trial.challenger_id)} does not "
         f"become the champion, {model_name(now.champion_id)} stays."
@@ -170,15 +163,8 @@ async def decide_promotion(
         return Ruled(told=f"Nothing was changed: {refused}", effective=False)
     word = "approval" if verdict is Verdict.GRANTED else "denial"
     reason = act.reason or "no reason given"
-    await tx.audit.append(
-        subject=f"experiment:{experiment_id}",
-        from_state=trial.state,
-        to_state=trial.state,
-        actor=act.by,
-        reason=f"{word} without effect: {refused}" if refused else f"{word}: {reason}",
-        at=act.at,
-        data={"version": version},
-    )
+    said = f"{word} without effect: {refused}" if refused else f"{word}: {reason}"
+    await remark(tx, act, trial.id, trial.state, said, version=version)
     if refused:
         return Ruled(told=f"Nothing was changed: {refused}", effective=False)
     await tx.approvals.decide(experiment_id, version, verdict, by=act.by, reason=reason, at=act.at)
@@ -259,14 +245,14 @@ async def request_promotion(tx: Transaction, act: Act, *, seen: Standing) -> int
             f"Somebody asked to promote {seen.challenger_id} already; the scheduler takes it at "
             "its next look."
         )
-    await tx.audit.append(
-        subject=f"experiment:{seen.experiment_id}",
-        from_state=seen.state or "",
-        to_state=seen.state or "",
-        actor=act.by,
-        reason=f"promotion by hand requested: {act.reason}",
-        at=act.at,
-        data={"request": request_id, "champion_version": seen.champion_version},
+    await remark(
+        tx,
+        act,
+        seen.experiment_id,
+        seen.state or "",
+        f"promotion by hand requested: {act.reason}",
+        request=request_id,
+        champion_version=seen.champion_version,
     )
     over = ", over an experiment that ended undecided" if seen.undecided else ""
     text = f":arrow_up: {{who}} asked to *promote* {seen.challenger_id} by hand{over}."
@@ -355,6 +341,21 @@ async def decide_pattern(
         at=act.at,
     )
     return wanted
+
+
+async def remark(
+    tx: Transaction, act: Act, experiment_id: str, state: str, told: str, **data: int
+) -> None:
+    """Puts into an experiment's trail what a person did that leaves its state as it is."""
+    await tx.audit.append(
+        subject=f"experiment:{experiment_id}",
+        from_state=state,
+        to_state=state,
+        actor=act.by,
+        reason=told,
+        at=act.at,
+        data=data,
+    )
 
 
 async def announce(tx: Transaction, act: Act, key: str, text: str) -> None:

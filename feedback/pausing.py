@@ -6,8 +6,8 @@ of the time-out. The brake (`feedback.operations.set_brake`) is for everything a
 
 from feedback.domain.operating import Act
 from feedback.domain.trial import PAUSABLE_STATES, Trial
-from feedback.errors import InvalidInputError, NotFoundError
-from feedback.operations import announce
+from feedback.errors import InvalidInputError
+from feedback.operations import announce, remark
 from feedback.store.unit_of_work import Transaction
 
 
@@ -35,15 +35,8 @@ async def set_pause(
     if not await tx.experiments.pause(trial.id, by=act.by if on else None, at=act.at):
         return f"{trial.id} is {'paused already' if on else 'not paused'}."
     done = "paused" if on else "resumed"
-    await tx.audit.append(
-        subject=f"experiment:{trial.id}",
-        from_state=trial.state,
-        to_state=trial.state,
-        actor=act.by,
-        reason=f"{done}: {act.reason}",
-        at=act.at,
-        data={"version": trial.version, "paused": on},
-    )
+    told = f"{done}: {act.reason}"
+    await remark(tx, act, trial.id, trial.state, told, version=trial.version, paused=on)
     text = (
         f":double_vertical_bar: *Paused* by {{who}}: no new thread joins the experiment of "
         f"{trial.challenger_id}."
@@ -62,10 +55,7 @@ async def set_pause(
 
 async def _trial(tx: Transaction, experiment_id: str | None) -> Trial:
     if experiment_id is not None:
-        found = await tx.experiments.get(experiment_id)
-        if found is None:
-            raise NotFoundError(f"there is no experiment {experiment_id}")
-        return found
+        return await tx.experiments.require(experiment_id)
     current = await tx.experiments.current()
     if current is None:
         raise InvalidInputError("No experiment is running, so there is nothing to pause.")

@@ -167,10 +167,7 @@ def replay(
 
 async def _trial(tx: Transaction, experiment: str | None) -> Trial:
     if experiment is not None:
-        found = await tx.experiments.get(experiment)
-        if found is None:
-            raise NotFoundError(f"there is no experiment {experiment}")
-        return found
+        return await tx.experiments.require(experiment)
     current = await tx.experiments.current()
     trials = [current] if current else await tx.experiments.latest(1)
     if not trials:

@@ -92,17 +92,21 @@ def generic_dialogues(
         raise InvalidInputError("no kind of dialogue has a positive weight; name at least one")
     rng = random.Random(seed)
     picks = rng.choices(names, weights=[weights[name] for name in names], k=n)
-    return [_strange(rng, kind, held_out=held_out) for kind in picks]
+    return [_unlike_the_company(rng, kind, held_out=held_out) for kind in picks]
 
 
-def _strange(rng: random.Random, kind: Kind, *, held_out: bool) -> Dialogue:
+def _unlike_the_company(rng: random.Random, kind: Kind, *, held_out: bool) -> Dialogue:
     """Draws until no made-up page states by chance what is true of the sample company."""
-    facts = tuple(intent.fact for intent in load_company().intents)
     while True:
         drawn = _draw(rng, kind, held_out=held_out)
         said = (*(message.content for message in drawn.messages), drawn.completion)
-        if not any(fact in text for fact in facts for text in said):
+        if not any(fact in text for fact in _company_facts() for text in said):
             return drawn
+
+
+@cache
+def _company_facts() -> tuple[str, ...]:
+    return tuple(intent.fact for intent in load_company().intents)
 
 
 def _draw(rng: random.Random, kind: Kind, *, held_out: bool) -> Dialogue:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from feedback.domain.trial import HOLDBACK, PAUSABLE_STATES, Look, Part, Trial, TrialStage
-from feedback.errors import ConflictError
+from feedback.errors import ConflictError, NotFoundError
 from feedback.store.experiment_log import SqlExperimentLog
 from feedback.store.tables.base import to_domain
 from feedback.store.tables.conversations import interactions
@@ -44,6 +44,17 @@ class SqlExperiments:
         statement = select(experiments).where(experiments.c.id == experiment_id)
         row = (await self._connection.execute(statement)).mappings().first()
         return to_domain(Trial, row) if row else None
+
+    async def require(self, experiment_id: str) -> Trial:
+        """Returns one experiment.
+
+        Raises:
+            NotFoundError: When there is no such experiment.
+        """
+        found = await self.get(experiment_id)
+        if found is None:
+            raise NotFoundError(f"there is no experiment {experiment_id}")
+        return found
 
     async def of_cycle(self, cycle_id: str) -> Trial | None:
         """Returns the experiment a cycle started."""

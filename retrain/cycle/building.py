@@ -95,8 +95,8 @@ class BuildingStep:
         policy: DatasetPolicy,
     ) -> DatasetBuild:
         # Some dialogues resemble held-out questions and are left out: draw a few more.
-        share = policy.replay_share / (1 - policy.replay_share) * policy.replay_variety
-        replay = self._sources.replay(round(share * len(records) * 1.2))
+        wanted = policy.replay_beside(len(records)) * policy.replay_variety
+        replay = self._sources.replay(round(wanted * 1.2))
         texts = texts_to_embed(records, previous, replay)
         vectors = await self._embedder.embed(texts)
         return build(

@@ -225,7 +225,7 @@ def _replay(
         jaccard=policy.twin_jaccard,
     )
     leaking = {i for i, _ in twins}
-    shown = _replay_shown(split, policy)
+    shown = policy.replay_beside(len(split.train))
     chosen: list[ReplayRow] = []
     out: list[Rejection] = []
     for index, row in enumerate(rows):
@@ -300,7 +300,7 @@ def _facts(
 ) -> dict[str, Any]:
     clean_rows = [c for c, _ in (*split.train, *split.holdout)]
     labelled = sum(candidate_of(record) is not None for record in source.records)
-    wanted = _replay_shown(split, policy)
+    wanted = policy.replay_beside(len(split.train))
     shown = min(wanted, replayed)
     return {
         "counts": {
@@ -355,11 +355,6 @@ def _lineage(
         "embedder": None if source.vectors is None else source.vectors.embedder_id,
         "redaction_version": source.redaction_version,
     }
-
-
-def _replay_shown(split: _Split, policy: DatasetPolicy) -> int:
-    """Returns how many dialogues an epoch should show."""
-    return round(policy.replay_share / (1 - policy.replay_share) * len(split.train))
 
 
 def _texts(

@@ -103,6 +103,10 @@ class DatasetPolicy:
         if problems:
             raise ConfigurationError(*problems)
 
+    def replay_beside(self, rows: int) -> int:
+        """Returns how many generic dialogues an epoch should show beside so many rows."""
+        return round(self.replay_share / (1 - self.replay_share) * rows)
+
     def to_row(self) -> Mapping[str, Any]:
         """Returns the fields as JSON values, sets sorted."""
         row: dict[str, Any] = {}

@@ -21,6 +21,16 @@ RECORDED_MIX = {
     Kind.ECHO: 0.06,
 }
 
+MakeSpec = Callable[..., TrainingSpec]
+
+REAL_RUN = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+"""Marks of tests that train: the libraries below trl warn of each other."""
+
 WRONG = "Press the red button twice and wait for a while."
 
 
@@ -49,7 +59,7 @@ def dataset_rows(corrections: int, replay: int) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def make_spec(tmp_path: Path) -> Callable[..., TrainingSpec]:
+def make_spec(tmp_path: Path) -> MakeSpec:
     def make(name: str = "run", **recipe: object) -> TrainingSpec:
         folder = tmp_path / name
         folder.mkdir()

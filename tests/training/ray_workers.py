@@ -4,17 +4,15 @@ longer to start than the run takes, and is an extra of its own."""
 import json
 import os
 import subprocess
-from collections.abc import Callable
 
 import pytest
 
 from retrain.training import PreferenceRecipe, TrainingSpec, ray_command, training_environment
 from retrain.training.qlora import train_adapter
+from tests.training.conftest import MakeSpec
 from tests.training.test_qlora import RECORDED_LOSSES
 
 pytestmark = pytest.mark.timeout(1800)
-
-MakeSpec = Callable[..., TrainingSpec]
 
 
 def run_on_ray(spec: TrainingSpec, workers: int) -> int:

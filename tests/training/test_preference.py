@@ -3,10 +3,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from safetensors.torch import load_file
 
 from retrain.training import (
@@ -22,15 +20,8 @@ from retrain.training.checkpoints import is_complete
 from retrain.training.preference import plan_preference, planned_steps, preference_stage
 from retrain.training.qlora import train_adapter
 from retrain.training.rows import read_rows
+from tests.training.conftest import REAL_RUN, MakeSpec
 
-slow = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-]
-
-MakeSpec = Callable[..., TrainingSpec]
 SHORT = {"epochs": 1, "batch_size": 4, "save_every": 2, "dropout": 0.1}
 SECOND = PreferenceRecipe(min_pairs=16)
 
@@ -65,7 +56,7 @@ def test_nothing_is_planned_that_nobody_asked_for(make_spec: MakeSpec) -> None:
 
 
 class TestTraining:
-    pytestmark = slow
+    pytestmark = REAL_RUN
 
     def test_a_stage_that_is_left_out_changes_nothing_and_says_why(
         self, make_spec: MakeSpec

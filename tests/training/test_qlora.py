@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,22 +16,15 @@ from retrain.inference import BatchGenerator
 from retrain.training import (
     CallbackProgress,
     Progress,
-    TrainingSpec,
     training_command,
     training_environment,
 )
 from retrain.training.checkpoints import is_complete
 from retrain.training.loading import load_quantised
 from retrain.training.qlora import train_adapter
+from tests.training.conftest import REAL_RUN, MakeSpec
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-]
-
-MakeSpec = Callable[..., TrainingSpec]
+pytestmark = REAL_RUN
 
 RECORDED_LOSSES = [(5, 2.524), (10, 3.523), (15, 1.958), (20, 1.243)]
 """Of the packaged base, seed 0. Change them only together with the base or the recipe."""

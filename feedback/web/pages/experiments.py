@@ -8,7 +8,6 @@ from fastapi.responses import RedirectResponse, Response
 from feedback.domain.operating import Act
 from feedback.domain.override import override_words
 from feedback.domain.trial import PAUSABLE_STATES, Verdict
-from feedback.errors import NotFoundError
 from feedback.operations import decide_promotion
 from feedback.overriding import read_objections
 from feedback.pausing import set_pause
@@ -38,9 +37,7 @@ async def experiment(experiment_id: str, site: Annotated[Site, Depends(site_of)]
     """One experiment."""
     now = site.clock.now()
     async with site.store.begin() as tx:
-        trial = await tx.experiments.get(experiment_id)
-        if trial is None:
-            raise NotFoundError(f"there is no experiment {experiment_id}")
+        trial = await tx.experiments.require(experiment_id)
         stages = await tx.experiments.stages(experiment_id)
         looks = await tx.experiments.looks(experiment_id)
         entries = await tx.audit.entries(subject=f"experiment:{experiment_id}")
