@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from feedback.choosing import named_first
 from feedback.clock import Clock
 from feedback.digest import read_digest
 from feedback.domain.cycle import Cycle
@@ -44,6 +45,7 @@ from feedback.store.overview import Backlog, LabelCounts, SwitchState
 from feedback.store.unit_of_work import Store, Transaction
 from feedback.why import WhyPolicy, read_why
 
+NO_REASON = "no reason given"
 CONFIRM_WITHIN = timedelta(minutes=5)
 """A confirmation is good for this long, and an order that comes late is still obeyed."""
 
@@ -116,15 +118,21 @@ class Help:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """Where the loop stands, in one look."""
+    """Where the loop stands, in one look.
+
+    Attributes:
+        trials: The experiments that are on stage, or else wait for it.
+        cycles: Those that are not over.
+        last: The last one that is.
+    """
 
     now: datetime
     standing: Standing
     champion_since: datetime | None
     served: tuple[str, ...]
     brake: SwitchState | None
-    trial: Trial | None
-    cycle: Cycle | None
+    trials: tuple[Trial, ...]
+    cycles: tuple[Cycle, ...]
     last: Cycle | None
     next_cycle_at: datetime | None
     labels: LabelCounts
@@ -255,7 +263,7 @@ class OperatorDesk:
 
     async def _steer(self, tx: Transaction, asked: Confirmation) -> str:
         shown = Standing.from_row(asked.shown)
-        moved = changes(shown, await standing(tx), asked.act)
+        moved = changes(shown, await standing(tx, shown.experiment_id), asked.act)
         if moved:
             return (
                 f"Nothing was changed, because things moved since you looked: {'; '.join(moved)}. "
@@ -290,9 +298,12 @@ class OperatorDesk:
 
     async def _hold(self, tx: Transaction, order: Order) -> Said:
         """Holds one experiment or everything, or lets it go on."""
-        act = self.act(order.user, order.reason or "no reason given")
         if order.verb in {Verb.PAUSE, Verb.RESUME}:
-            return Said(text=await set_pause(tx, act, on=order.verb is Verb.PAUSE))
+            which, reason = await named_first(tx, order.reason)
+            act = self.act(order.user, reason or NO_REASON)
+            on = order.verb is Verb.PAUSE
+            return Said(text=await set_pause(tx, act, on=on, experiment=which))
+        act = self.act(order.user, order.reason or NO_REASON)
         on = order.verb is Verb.FREEZE
         if await set_brake(tx, on=on, act=act):
             text = (
@@ -306,10 +317,13 @@ class OperatorDesk:
     async def _ask(self, tx: Transaction, order: Order) -> Confirmation:
         """Stores what the person is about to be shown."""
         act = OperatorAct(order.verb)
-        shown = {"user": order.target or order.user}
+        shown, reason = {"user": order.target or order.user}, order.reason
         if act is not OperatorAct.FORGET:
-            seen = await standing(tx)
-            await _require_possible(tx, act, seen, order.reason)
+            which = None
+            if act is OperatorAct.PROMOTE:
+                which, reason = await named_first(tx, reason)
+            seen = await standing(tx, which)
+            await _require_possible(tx, act, seen, reason)
             shown = seen.to_row()
         now = self._clock.now()
         confirmation = Confirmation(
@@ -318,7 +332,7 @@ class OperatorDesk:
             user_id=order.user,
             act=act,
             shown=shown,
-            reason=order.reason,
+            reason=reason,
             asked_at=now,
             expires_at=now + CONFIRM_WITHIN,
         )
@@ -334,8 +348,8 @@ class OperatorDesk:
             champion_since=await tx.overview.champion_since(),
             served=tuple(sorted(active.proven)) if active else (),
             brake=await tx.overview.switch(FROZEN),
-            trial=await tx.experiments.current(),
-            cycle=next((cycle for cycle in cycles if cycle.ended_at is None), None),
+            trials=tuple(await tx.experiments.current()),
+            cycles=tuple(await tx.cycles.open_cycles()),
             last=next((cycle for cycle in cycles if cycle.ended_at is not None), None),
             next_cycle_at=_moment(await tx.switches.get(NEXT_CYCLE_AT)),
             labels=await tx.overview.labels(self._policy.consent),

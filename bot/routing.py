@@ -1,11 +1,12 @@
-"""Who answers this turn: the champion, or the challenger of a running experiment."""
+"""Who answers this turn: the champion, or a challenger of the running experiments."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from feedback.brake import Brake
-from feedback.domain.assignment import assign, bucket
+from feedback.domain.assignment import bucket, draw
 from feedback.domain.interaction import Arm
 from feedback.domain.rollout import (
     TGI_BASE_NAME,
@@ -20,6 +21,9 @@ from feedback.store.unit_of_work import Store
 
 _log = logging.getLogger(__name__)
 
+OTHER_CHALLENGER = "another challenger"
+"""Why a thread tells nothing about an experiment: the draw gave it to another one's challenger."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
@@ -28,8 +32,10 @@ class Turn:
     Attributes:
         adapter: What to ask for; None is the base model.
         fallback: What to ask for when `adapter` fails.
-        arm: The thread's arm; None outside an experiment. It stays even when the champion has to
-            answer for the challenger.
+        arm: The thread's arm; None outside of experiments. It stays even when the champion has to
+            answer for a challenger.
+        experiment_id: Whose challenger answers; with the champion's arm the first experiment that
+            the thread tells something about.
         served: Adapters that were proven on that server.
         base_name: What that server calls the base in requests.
         error: Why `adapter` is not the one that should answer.
@@ -81,16 +87,15 @@ class TurnRouter:
             # Assigning is idempotent, and reads what it wrote.
             async with self._store.single() as tx:
                 route = self._braked(await tx.routing.route())
-                assignment = None
-                if route.experiment is not None and takes_part(thread, route.experiment):
-                    assignment = await tx.routing.assign(
-                        new_assignment(route, route.experiment, thread, user, at)
-                    )
+                assignments: Sequence[Assignment] = ()
+                if joined := joinable(thread, route):
+                    wanted = new_assignments(route, joined, thread, user, at)
+                    assignments = await tx.routing.assign(wanted)
         except UnavailableError:
             if self._last is None:
                 raise
             _log.warning("routing failed; the champion answers unassigned")
-            route, assignment = self._braked(self._last), None
+            route, assignments = self._braked(self._last), ()
         else:
             self._last = route
         url = self._url or route.url
@@ -98,48 +103,61 @@ class TurnRouter:
             raise UnavailableError(
                 "no model server is deployed; start `understudy up` or set TGI_URL"
             )
-        return choose(route, assignment, url=url, base_model=self._base_model)
+        return choose(route, assignments, url=url, base_model=self._base_model)
 
     def _braked(self, route: Route) -> Route:
         return replace(route, frozen=route.frozen or self._brake.pulled())
 
 
-def takes_part(thread: Thread, experiment: ActiveExperiment) -> bool:
-    """Whether a thread may join: those that began before the experiment stay out."""
-    return thread.started_at >= experiment.joined_from
+def joinable(thread: Thread, route: Route) -> list[ActiveExperiment]:
+    """Returns the experiments a thread may join: it stays out of those it began before."""
+    return [each for each in route.experiments if thread.started_at >= each.joined_from]
 
 
-def new_assignment(
-    route: Route, experiment: ActiveExperiment, thread: Thread, user: str, at: datetime
-) -> Assignment:
-    """Returns the arm that a thread gets when it has none yet."""
-    arm = assign(
-        salt=experiment.salt,
-        team=thread.team,
-        channel=thread.channel,
-        thread_ts=thread.thread_ts,
-        share=experiment.share,
-    )
-    forced = "frozen" if route.frozen else "paused" if experiment.paused else None
-    if forced is not None:
-        arm = Arm.CHAMPION
-    adapter = experiment.challenger if arm is Arm.CHALLENGER else experiment.champion
-    return Assignment(
-        experiment_id=experiment.id,
-        thread_key=thread.key,
-        user_id=user,
-        arm=arm,
-        u=bucket(experiment.salt, thread.team, thread.channel, thread.thread_ts),
-        share=experiment.share,
-        stage=experiment.stage,
-        adapter_sha256=adapter.sha256 if adapter else None,
-        forced_reason=forced,
-        assigned_at=at,
-    )
+def new_assignments(
+    route: Route,
+    joined: Sequence[ActiveExperiment],
+    thread: Thread,
+    user: str,
+    at: datetime,
+) -> list[Assignment]:
+    """Returns the arms that a thread gets, one in each experiment, from one draw for all.
+
+    The draw is made with the salt of the experiment that began first. A thread that another
+    challenger gets is stored as such, so that it never joins later.
+    """
+    drawn = [each for each in joined if not (route.frozen or each.paused)]
+    place = (thread.team, thread.channel, thread.thread_ts)
+    u = bucket(joined[0].salt, *place)
+    result = draw(u, [each.share for each in drawn])
+    winner = None if result.winner is None else drawn[result.winner]
+    us = {each.id: position for each, position in zip(drawn, result.us, strict=True)}
+
+    def row(each: ActiveExperiment) -> Assignment:
+        position, forced = us.get(each.id), None
+        if each.id not in us:
+            forced = "frozen" if route.frozen else "paused"
+        elif position is None:
+            forced = OTHER_CHALLENGER
+        adapter = each.challenger if each is winner else each.champion
+        return Assignment(
+            experiment_id=each.id,
+            thread_key=thread.key,
+            user_id=user,
+            arm=Arm.CHALLENGER if each is winner else Arm.CHAMPION,
+            u=u if position is None else position,
+            share=each.share,
+            stage=each.stage,
+            adapter_sha256=adapter.sha256 if adapter else None,
+            forced_reason=forced,
+            assigned_at=at,
+        )
+
+    return [row(each) for each in joined]
 
 
-def choose(route: Route, assignment: Assignment | None, *, url: str, base_model: str) -> Turn:
-    """Returns the turn for a route and the thread's stored arm."""
+def choose(route: Route, assignments: Sequence[Assignment], *, url: str, base_model: str) -> Turn:
+    """Returns the turn for a route and the thread's stored arms."""
     wanted = route.last_known_good if route.frozen else route.champion
     champion, error = _served(route, wanted)
     turn = Turn(
@@ -151,9 +169,10 @@ def choose(route: Route, assignment: Assignment | None, *, url: str, base_model:
         adapter=champion,
         error=error,
     )
-    experiment = route.experiment
-    if assignment is None or experiment is None or assignment.forced_reason is not None:
+    counted = _counted(route, assignments)
+    if counted is None:
         return turn
+    experiment, assignment = counted
     adapter, fallback = champion, champion
     if not route.frozen:
         ours, cover = _arms(route, experiment, assignment.arm)
@@ -171,6 +190,16 @@ def choose(route: Route, assignment: Assignment | None, *, url: str, base_model:
         salt=experiment.salt,
         error=error,
     )
+
+
+def _counted(
+    route: Route, assignments: Sequence[Assignment]
+) -> tuple[ActiveExperiment, Assignment] | None:
+    """Returns the arm that decides who answers, None when the thread takes part in nothing."""
+    arms = {row.experiment_id: row for row in assignments if row.forced_reason is None}
+    pairs = [(each, arms[each.id]) for each in route.experiments if each.id in arms]
+    challenged = (pair for pair in pairs if pair[1].arm is Arm.CHALLENGER)
+    return next(challenged, pairs[0] if pairs else None)
 
 
 def _arms(

@@ -4,11 +4,15 @@ One place for the command line, Slack and the web page. Every function works in 
 transaction and leaves the change, its audit entry and its public notice there: all or nothing.
 """
 
+from collections.abc import Sequence
+
+from feedback.choosing import find, which_one
 from feedback.domain.operating import (
     BASE,
     FROZEN,
     PROMOTABLE_STATES,
     READY,
+    WAITING_STATES,
     Act,
     Standing,
     model_name,
@@ -21,16 +25,27 @@ from feedback.overriding import read_override
 from feedback.store.unit_of_work import Transaction
 
 
-async def standing(tx: Transaction) -> Standing:
-    """Returns who is on stage now."""
+async def standing(tx: Transaction, experiment: str | None = None) -> Standing:
+    """Returns who is on stage now.
+
+    Args:
+        tx: The transaction.
+        experiment: The one that is meant, by its id or its challenger's; None is the only one.
+
+    Raises:
+        NotFoundError: When there is no such experiment.
+    """
     champion, version = await tx.adapters.champion()
     previous = await tx.adapters.previous_champion()
-    trial = await tx.experiments.current() or await _undecided(tx)
+    current = await tx.experiments.current()
+    trial = await find(tx, experiment) if experiment else await _only(tx, current)
     return Standing(
         champion_id=champion.id if champion else None,
         champion_version=version,
         previous_id=previous.id if previous else None,
         frozen=await tx.switches.get(FROZEN) == "on",
+        running=len(current),
+        waiting=tuple(each.id for each in current if each.state in WAITING_STATES),
         experiment_id=trial.id if trial else None,
         challenger_id=trial.challenger_id if trial else None,
         state=trial.state if trial else None,
@@ -39,8 +54,10 @@ async def standing(tx: Transaction) -> Standing:
     )
 
 
-async def _undecided(tx: Transaction) -> Trial | None:
-    """Returns the last experiment if it ended without an answer."""
+async def _only(tx: Transaction, current: Sequence[Trial]) -> Trial | None:
+    """Returns the only experiment there is, or the last one if it ended without an answer."""
+    if current:
+        return current[0] if len(current) == 1 else None
     last = await tx.experiments.latest(1)
     return last[0] if last and last[0].undecided else None
 
@@ -94,7 +111,8 @@ async def roll_back(tx: Transaction, act: Act, *, version: int | None = None) ->
     if now.promotion_waits:
         if version not in {None, found}:
             raise ConflictError(f"the champion pointer is at version {found}, not {version}")
-        await _withdraw(tx, now, act)
+        for experiment_id in now.waiting:
+            await _withdraw(tx, experiment_id, now.champion_id, act)
         return now.champion_id
     assert current is not None, "required above"
     previous = await tx.adapters.previous_champion()
@@ -125,10 +143,9 @@ def require_undoable(now: Standing) -> None:
         raise InvalidInputError("The champion is the base model; there is nothing to undo.")
 
 
-async def _withdraw(tx: Transaction, now: Standing, act: Act) -> None:
+async def _withdraw(tx: Transaction, experiment_id: str, champion_id: str | None, act: Act) -> None:
     """Takes back a promotion that waits: the scheduler ends the experiment at its next look."""
-    trial = await tx.experiments.get(now.experiment_id or "")
-    assert trial is not None, "it was read in this transaction"
+    trial = await tx.experiments.require(experiment_id)
     await tx.approvals.decide(
         trial.id, trial.version, Verdict.DENIED, by=act.by, reason=act.reason, at=act.at
     )
@@ -136,7 +153,7 @@ async def _withdraw(tx: Transaction, now: Standing, act: Act) -> None:
     await remark(tx, act, trial.id, trial.state, told, version=trial.version)
     text = (
         f":rewind: *Promotion withdrawn* by {{who}}: {model_name(trial.challenger_id)} does not "
-        f"become the champion, {model_name(now.champion_id)} stays."
+        f"become the champion, {model_name(champion_id)} stays."
     )
     await announce(tx, act, f"withdrawn:{trial.id}:{trial.version}", text)
 
@@ -264,12 +281,15 @@ async def require_promotable(tx: Transaction, now: Standing) -> None:
     """Refuses a promotion by hand that the rules do not allow.
 
     Raises:
-        InvalidInputError: With a sentence for the person: what stands against it, and what to do.
+        InvalidInputError: With a sentence for the person: what stands against it, and what to do;
+            or which challengers there are, when several are on stage and none was named.
     """
     if now.undecided:
         await _require_override(tx, now)
         return
     if now.experiment_id is None:
+        if current := await tx.experiments.current():
+            raise InvalidInputError(which_one(current))
         raise InvalidInputError(
             "No experiment is running, so there is no challenger to promote. "
             "`/understudy why` says what is missing."

@@ -27,7 +27,7 @@ async def read_override(tx: Transaction, trial: Trial) -> OverrideFacts:
         trial=trial,
         champion_id=champion.id if champion else None,
         frozen=await tx.switches.get(FROZEN) == "on",
-        rival=await tx.experiments.current(),
+        rivals=await tx.experiments.running(),
         blocked_by=await tx.adapters.blocked_by(adapter),
         gates=(evaluation["gates"] if evaluation else None) or {},
         compared=await _compared(tx, adapter.training_run_id),

@@ -4,6 +4,7 @@ Threads that take part keep their arm, and their outcomes go on counting; so do 
 of the time-out. The brake (`feedback.operations.set_brake`) is for everything at once.
 """
 
+from feedback.choosing import find, which_one
 from feedback.domain.operating import Act
 from feedback.domain.trial import PAUSABLE_STATES, Trial
 from feedback.errors import InvalidInputError
@@ -11,25 +12,23 @@ from feedback.operations import announce, remark
 from feedback.store.unit_of_work import Transaction
 
 
-async def set_pause(
-    tx: Transaction, act: Act, *, on: bool, experiment_id: str | None = None
-) -> str:
+async def set_pause(tx: Transaction, act: Act, *, on: bool, experiment: str | None = None) -> str:
     """Pauses an experiment, or lets it go on; doing it twice leaves no trace.
 
     Args:
         tx: The transaction.
         act: Who and why.
         on: Pause it.
-        experiment_id: Which experiment; None is the present one.
+        experiment: Which one, by its id or its challenger's; None is the only one.
 
     Returns:
         What came of it, in a sentence for the person.
 
     Raises:
-        InvalidInputError: When there is nothing to pause.
+        InvalidInputError: When there is nothing to pause, or several and none was named.
         NotFoundError: When there is no such experiment.
     """
-    trial = await _trial(tx, experiment_id)
+    trial = await _trial(tx, experiment)
     if trial.state not in PAUSABLE_STATES:
         raise InvalidInputError(_too_late(trial))
     if not await tx.experiments.pause(trial.id, by=act.by if on else None, at=act.at):
@@ -53,13 +52,15 @@ async def set_pause(
     return f"Resumed: new threads join the experiment of {trial.challenger_id} again."
 
 
-async def _trial(tx: Transaction, experiment_id: str | None) -> Trial:
-    if experiment_id is not None:
-        return await tx.experiments.require(experiment_id)
+async def _trial(tx: Transaction, experiment: str | None) -> Trial:
+    if experiment is not None:
+        return await find(tx, experiment)
     current = await tx.experiments.current()
-    if current is None:
+    if not current:
         raise InvalidInputError("No experiment is running, so there is nothing to pause.")
-    return current
+    if len(current) > 1:
+        raise InvalidInputError(which_one(current))
+    return current[0]
 
 
 def _too_late(trial: Trial) -> str:

@@ -264,6 +264,9 @@ class ExperimentSettings(_Group):
 
     profile: Literal["default", "low_traffic"] = "default"
     """Constants of the experiment; `low_traffic` below about 100 threads a day."""
+    challengers: int = Field(default=1, ge=1, le=8)
+    """How many challengers may be tried at the same time. With K each of them needs K times the
+    evidence, and the server holds K adapters more; an experiment keeps what held at its start."""
     slow_floor_s: float = Field(default=5.0, ge=0)
     """Answers within this many seconds never count as slow. Above it, slower than 95 % of the
     champion's answers before the experiment is slow."""

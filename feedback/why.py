@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from feedback.domain.operating import FROZEN
-from feedback.domain.outlook import RATE_DAYS
+from feedback.domain.outlook import RATE_DAYS, Outlook
+from feedback.domain.trial import Trial
 from feedback.domain.weighing import mended_by_training
 from feedback.domain.why import (
     Frozen,
@@ -12,6 +13,7 @@ from feedback.domain.why import (
     Thresholds,
     TrialFacts,
     WhyReport,
+    promotion,
     why,
 )
 from feedback.overriding import by_hand_words
@@ -40,6 +42,7 @@ class WhyPolicy:
                 min_fine_tune_failures=settings.retrain.min_fine_tune_failures,
                 untried_share=settings.retrain.untried_share,
                 instructed=bool(settings.bot.instructions),
+                challengers=settings.experiment.challengers,
             ),
             consent=settings.privacy.training_consent,
         )
@@ -48,8 +51,18 @@ class WhyPolicy:
 async def read_why(tx: Transaction, policy: WhyPolicy, now: datetime) -> WhyReport:
     """Returns why (not) this week, as the record stands."""
     since = now - timedelta(days=RATE_DAYS)
-    learning = await _learning(tx, policy, since)
-    return why(learning, await _newest(tx, since), now)
+    trials = await tx.experiments.current() or await tx.experiments.latest(1)
+    return why(
+        await _learning(tx, policy, since),
+        [await _facts(tx, trial, since) for trial in trials],
+        now,
+    )
+
+
+async def read_promotion(tx: Transaction, trial: Trial, now: datetime) -> Outlook:
+    """Returns what stands before the promotion of one challenger."""
+    facts = await _facts(tx, trial, now - timedelta(days=RATE_DAYS))
+    return promotion(await _frozen(tx), facts, now)
 
 
 async def _learning(tx: Transaction, policy: WhyPolicy, since: datetime) -> LearningFacts:
@@ -58,7 +71,6 @@ async def _learning(tx: Transaction, policy: WhyPolicy, since: datetime) -> Lear
     mended = [pattern.id for pattern in mended_by_training(patterns, policy.thresholds)]
     datasets = await tx.datasets.latest(1)
     cycles = await tx.cycles.latest(10)
-    brake = await tx.overview.switch(FROZEN)
     upcoming = await tx.switches.get(NEXT_CYCLE_AT)
     return LearningFacts(
         thresholds=policy.thresholds,
@@ -68,22 +80,20 @@ async def _learning(tx: Transaction, policy: WhyPolicy, since: datetime) -> Lear
         clean=datasets[0].labels if datasets else None,
         patterns=patterns,
         failures_lately=await tx.patterns.members_since(mended, since),
-        open_cycle=await tx.cycles.open_cycle(),
+        open_cycles=await tx.cycles.open_cycles(),
         last_cycle=next((cycle for cycle in cycles if cycle.ended_at is not None), None),
         next_cycle_at=datetime.fromisoformat(upcoming) if upcoming else None,
-        frozen=Frozen(by=brake.set_by, since=brake.set_at)
-        if brake is not None and brake.value == "on"
-        else None,
+        frozen=await _frozen(tx),
     )
 
 
-async def _newest(tx: Transaction, since: datetime) -> TrialFacts | None:
-    trial = await tx.experiments.current()
-    if trial is None:
-        ended = await tx.experiments.latest(1)
-        if not ended:
-            return None
-        trial = ended[0]
+async def _frozen(tx: Transaction) -> Frozen | None:
+    brake = await tx.overview.switch(FROZEN)
+    pulled = brake is not None and brake.value == "on"
+    return Frozen(by=brake.set_by, since=brake.set_at) if brake and pulled else None
+
+
+async def _facts(tx: Transaction, trial: Trial, since: datetime) -> TrialFacts:
     request = await tx.promotion_requests.waiting(trial.id)
     return TrialFacts(
         trial=trial,

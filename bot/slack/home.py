@@ -107,9 +107,10 @@ async def _cycle_sentence(tx: Transaction) -> str:
 
 
 async def _experiment_sentence(tx: Transaction) -> str:
-    trial = await tx.experiments.current()
-    if trial is not None:
-        return f"running since {trial.started_at:%Y-%m-%d}, {stage_words(trial)}"
+    if current := await tx.experiments.current():
+        return "; ".join(
+            f"running since {trial.started_at:%Y-%m-%d}, {stage_words(trial)}" for trial in current
+        )
     trials = await tx.experiments.latest(1)
     if not trials:
         return ReviewFacts.experiment

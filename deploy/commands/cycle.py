@@ -39,20 +39,19 @@ def run(
 
 @app.command("status")
 def status() -> None:
-    """Print champion, running experiment and the newest cycles as JSON."""
+    """Print champion, running experiments and the newest cycles as JSON."""
 
     async def work(store: Store, *_: object) -> dict[str, object]:
         async with store.begin() as tx:
             champion, _version = await tx.adapters.champion()
             route = await tx.routing.route()
             cycles = await tx.cycles.latest(5)
-            trial = await tx.experiments.current()
+            trials = await tx.experiments.current()
             asked = await tx.promotion_requests.latest()
         return {
             "champion": champion.id if champion else "base model",
             "frozen": route.frozen,
-            "experiment": trial.id if trial else None,
-            "decision": trial.decision if trial else None,
+            "experiments": [{"id": trial.id, "decision": trial.decision} for trial in trials],
             "promotion_request": _request_row(asked) if asked else None,
             "cycles": [_row(cycle) for cycle in cycles],
         }

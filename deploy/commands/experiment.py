@@ -1,14 +1,16 @@
 """`understudy experiment`: start one, see what the evidence says, step in, replay a log."""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
 from deploy.commands import traffic
 from deploy.commands.traffic import Which, with_store
+from feedback.choosing import find, which_one
 from feedback.clock import Clock
 from feedback.domain.cycle import CycleOptions
 from feedback.domain.learning import AdapterState
@@ -21,7 +23,7 @@ from feedback.overriding import by_hand_words
 from feedback.settings import Settings
 from feedback.store.unit_of_work import Store, Transaction
 from feedback.web.views.experiment import ExperimentView, experiment_view
-from feedback.why import WhyPolicy, read_why
+from feedback.why import read_promotion
 from retrain.experiments.decision import Analysis
 from retrain.experiments.events import Event, parse_event
 from retrain.experiments.log import ExperimentLog
@@ -56,8 +58,9 @@ def start(
 ) -> None:
     """Try an adapter again that exists already: publish it, prove it, and start its experiment.
 
-    A cycle does this for a new adapter by itself. One experiment has the stage at a time; this one
-    is queued when another is running. Of several that wait only the newest is tried.
+    A cycle does this for a new adapter by itself. There are as many experiments at a time as
+    UNDERSTUDY_EXPERIMENT__CHALLENGERS says; this one is queued when there is no room. Of several
+    that wait only the newest is tried.
     """
 
     async def work(store: Store, _: Settings, clock: Clock) -> int:
@@ -77,8 +80,8 @@ def start(
             return await tx.cycles.request(by, options, clock.now())
 
     print(
-        f"request {with_store(work)} is stored: {adapter} is published and tried as soon as no "
-        "other cycle is open; `understudy experiment status` follows it"
+        f"request {with_store(work)} is stored: {adapter} is published and tried as soon as "
+        "there is room for it; `understudy experiment status` follows it"
     )
 
 
@@ -88,35 +91,29 @@ def status(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not text.")] = False,
 ) -> None:
-    """Say where an experiment stands, why it waits, what would end it, and when to expect that."""
+    """Say where an experiment stands, why it waits, what would end it, and when to expect that.
 
-    async def work(
-        store: Store, settings: Settings, clock: Clock
-    ) -> tuple[ExperimentView, Outlook | None, bool, str]:
+    Without a name all that are on stage are shown, else those that wait, else the last one.
+    """
+
+    async def work(store: Store, _: Settings, clock: Clock) -> tuple[list[_Told], bool]:
         async with store.begin() as tx:
-            trial = await _trial(tx, experiment)
-            stages = await tx.experiments.stages(trial.id)
-            current = await tx.experiments.current()
-            outlook = None
-            if current is not None and current.id == trial.id:
-                report = await read_why(tx, WhyPolicy.of(settings), clock.now())
-                outlook = report.promotion
             frozen = (await tx.routing.route()).frozen
-            by_hand = await by_hand_words(tx, trial)
-        view = experiment_view(trial, stages, clock.now(), outlook=outlook)
-        return view, outlook, frozen, by_hand
+            trials = [await find(tx, experiment)] if experiment else await _present(tx)
+            return [await _told(tx, trial, clock.now()) for trial in trials], frozen
 
-    view, outlook, frozen, by_hand = with_store(work)
-    if as_json:
-        row = {**asdict(view), "frozen": frozen, "by_hand": by_hand}
-        for chart in ("evidence_chart", "ramp_chart", "history_chart"):
-            row.pop(chart)
-        print(json.dumps(row, indent=2, default=str))
-        return
-    for line in _story(view, outlook, frozen=frozen):
-        print(line)
-    if by_hand:
-        print(_line("by hand", by_hand))
+    found, frozen = with_store(work)
+    for told in found:
+        if as_json:
+            row = {**asdict(told.view), "frozen": frozen, "by_hand": told.by_hand}
+            for chart in ("evidence_chart", "ramp_chart", "history_chart"):
+                row.pop(chart)
+            print(json.dumps(row, indent=2, default=str))
+            continue
+        for line in _story(told.view, told.outlook, frozen=frozen):
+            print(line)
+        if told.by_hand:
+            print(_line("by hand", told.by_hand))
 
 
 @app.command()
@@ -131,7 +128,7 @@ def events(
 
     async def work(store: Store, *_: object) -> list[dict[str, Any]]:
         async with store.begin() as tx:
-            trial = await _trial(tx, experiment)
+            trial = await find(tx, experiment) if experiment else _only(await _present(tx))
             return await tx.experiments.event_rows(trial, Part.HOLDBACK if holdback else Part.TEST)
 
     for row in with_store(work):
@@ -165,15 +162,32 @@ def replay(
         typer.echo(dump(decision.to_row()))
 
 
-async def _trial(tx: Transaction, experiment: str | None) -> Trial:
-    if experiment is not None:
-        return await tx.experiments.require(experiment)
-    current = await tx.experiments.current()
-    trials = [current] if current else await tx.experiments.latest(1)
-    if not trials:
+@dataclass(frozen=True, kw_only=True)
+class _Told:
+    view: ExperimentView
+    outlook: Outlook | None
+    by_hand: str
+
+
+async def _told(tx: Transaction, trial: Trial, now: datetime) -> _Told:
+    outlook = await read_promotion(tx, trial, now) if trial.ended_at is None else None
+    stages = await tx.experiments.stages(trial.id)
+    view = experiment_view(trial, stages, now, outlook=outlook)
+    return _Told(view=view, outlook=outlook, by_hand=await by_hand_words(tx, trial))
+
+
+async def _present(tx: Transaction) -> list[Trial]:
+    found = await tx.experiments.current() or await tx.experiments.latest(1)
+    if not found:
         raise NotFoundError(
             "there has been no experiment yet; a cycle starts one, or `understudy experiment start`"
         )
+    return found
+
+
+def _only(trials: Sequence[Trial]) -> Trial:
+    if len(trials) > 1:
+        raise InvalidInputError(which_one(trials))
     return trials[0]
 
 

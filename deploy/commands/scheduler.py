@@ -64,7 +64,7 @@ async def _run(settings: Settings) -> None:
             await retraining.watch.look()
             await embedder.connect()
             now = clock.now()
-            before = await _open_state(store)
+            before = await _open_states(store)
             await _copy_brake(settings, store, brake, now)
             await retraining.holdback.look()
             await retraining.runner.tick()
@@ -77,7 +77,7 @@ async def _run(settings: Settings) -> None:
                     (NEXT_CYCLE_AT, upcoming),
                 ):
                     await tx.switches.set(name, moment.isoformat(), by="scheduler", at=now)
-            return await _open_state(store) != before
+            return await _open_states(store) != before
 
         service = SchedulerService(
             database_url=store.engine.url.render_as_string(hide_password=False),
@@ -110,11 +110,10 @@ async def _copy_brake(settings: Settings, store: Store, brake: Brake, now: datet
         await set_brake(tx, on=True, act=act)
 
 
-async def _open_state(store: Store) -> tuple[str, str] | None:
-    """The open cycle and its state: when a tick changed it there is more to do at once."""
+async def _open_states(store: Store) -> dict[str, str]:
+    """The open cycles and their states: when a tick changed them there is more to do at once."""
     async with store.begin() as tx:
-        cycle = await tx.cycles.open_cycle()
-    return (cycle.id, cycle.state) if cycle else None
+        return {cycle.id: cycle.state for cycle in await tx.cycles.open_cycles()}
 
 
 def _namer(settings: Settings, store: Store) -> DeployedModel | None:

@@ -20,7 +20,11 @@ from feedback.store.unit_of_work import Store
 T = TypeVar("T")
 Reason = Annotated[str, typer.Option(help="Why; goes into the audit trail.")]
 Which = Annotated[
-    str | None, typer.Argument(metavar="[EXPERIMENT]", help="Its id; the present one when absent.")
+    str | None,
+    typer.Argument(
+        metavar="[EXPERIMENT]",
+        help="Its id or its challenger's; only needed when several are running.",
+    ),
 ]
 BY_COMMAND = "set on the command line"
 
@@ -70,6 +74,8 @@ def unfreeze(
 
 def promote(
     reason: Annotated[str, typer.Option(help="Why; goes into the audit trail.")],
+    experiment: Which = None,
+    *,
     by: Annotated[str, typer.Option(help="Who asks.")] = "operator",
 ) -> None:
     """Approve the promotion that waits, or ask for one by hand.
@@ -83,7 +89,7 @@ def promote(
     async def work(store: Store, settings: Settings, clock: Clock) -> str:
         act = _act(settings, clock, by, reason)
         async with store.begin() as tx:
-            return await operations.promote(tx, act, seen=await standing(tx))
+            return await operations.promote(tx, act, seen=await standing(tx, experiment))
 
     print(f"{with_store(work)} (`understudy experiment status` follows it)")
 
@@ -158,7 +164,7 @@ def _pausing(
     async def work(store: Store, settings: Settings, clock: Clock) -> str:
         act = _act(settings, clock, by, reason)
         async with store.begin() as tx:
-            return await set_pause(tx, act, on=on, experiment_id=experiment)
+            return await set_pause(tx, act, on=on, experiment=experiment)
 
     return work
 

@@ -5,8 +5,10 @@ several answers of one thread agree too much with one another to count apart.
 """
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 
-from feedback.domain.interaction import Arm
 from feedback.errors import InvalidInputError
 
 SEPARATOR = "|"
@@ -39,15 +41,49 @@ def bucket(salt: str, team: str, channel: str, thread_ts: str) -> float:
     return number / float(2**_MANTISSA_BITS)
 
 
-def assign(*, salt: str, team: str, channel: str, thread_ts: str, share: float) -> Arm:
-    """Returns the arm of a new thread at challenger share `share`.
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """Where one thread falls when the champion and several challengers share the traffic.
 
-    A thread keeps the arm of its stored row; the hash only serves its first message. A higher
-    share moves champion threads to the challenger and never the other way round.
+    Attributes:
+        winner: Position of the challenger that gets the thread; None is the champion.
+        us: For each challenger, where the thread falls in [0, 1) among the threads that go to it
+            or to the champion: below its share where it got the thread. None where another
+            challenger did: then the thread tells nothing about this one.
+    """
+
+    winner: int | None
+    us: tuple[float | None, ...]
+
+
+def draw(u: float, shares: Sequence[float]) -> Draw:
+    """Draws the arm of a new thread, once for all challengers.
+
+    A share is a challenger's among the threads that go to it or to the champion, whatever the
+    others have: with odds o_k = share_k / (1 - share_k) the unit interval is cut into pieces of
+    o_k / (1 + sum o) for the challengers, in order, and 1 / (1 + sum o) for the champion. Equal
+    shares of one half split the traffic equally among all; one challenger gets what lies below its
+    share.
+
+    Args:
+        u: Where the thread falls (`bucket`).
+        shares: Of the challengers, in their order.
 
     Raises:
-        InvalidInputError: When `share` is no number from 0 to 1 or an id cannot be hashed.
+        InvalidInputError: When a share is not from 0 to below 1.
     """
-    if not 0.0 <= share <= 1.0:
-        raise InvalidInputError(f"share {share!r} is not from 0 to 1")
-    return Arm.CHALLENGER if bucket(salt, team, channel, thread_ts) < share else Arm.CHAMPION
+    for share in shares:
+        if not 0.0 <= share < 1.0:
+            raise InvalidInputError(f"share {share!r} is not from 0 to below 1")
+    odds = [share / (1.0 - share) for share in shares]
+    whole = 1.0 + sum(odds)
+    ends = [end / whole for end in accumulate(odds)]
+    winner = next((k for k, end in enumerate(ends) if u < end), None)
+    beyond = u - ends[-1] if ends else u
+
+    def among(k: int) -> float | None:
+        width = odds[k] / whole
+        within = u - (ends[k] - width) if winner == k else width + beyond
+        return within * whole / (1.0 + odds[k]) if winner in {None, k} else None
+
+    return Draw(winner=winner, us=tuple(among(k) for k in range(len(shares))))

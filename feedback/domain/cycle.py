@@ -1,7 +1,8 @@
 """A retraining cycle as a state machine: every state is a row, every step can be repeated.
 
 MINING -> WEIGHING -> BUILDING -> TRAINING -> EVALUATING -> GATING -> PUBLISHING -> EXPERIMENTING
--> PROMOTING -> DONE. Any state may end the cycle early; the outcome says how.
+-> PROMOTING -> DONE. Any state may end the cycle early; the outcome says how. One cycle at a time
+is at work up to PUBLISHING; several challengers on stage are as many cycles EXPERIMENTING.
 """
 
 from collections.abc import Mapping
@@ -55,6 +56,9 @@ _NEXT = {
 }
 
 
+_STAGED = frozenset({CycleState.EXPERIMENTING, CycleState.PROMOTING, CycleState.DONE})
+
+
 @dataclass(frozen=True, kw_only=True)
 class CycleOptions:
     """What an operator may ask of one cycle.
@@ -99,6 +103,11 @@ class Cycle:
     started_at: datetime
     updated_at: datetime
     ended_at: datetime | None = None
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it still makes its adapter; what comes after is the experiment's business."""
+        return self.ended_at is None and self.state not in _STAGED
 
 
 @dataclass(frozen=True, kw_only=True)

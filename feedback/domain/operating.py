@@ -57,8 +57,10 @@ class Standing:
         champion_id: None is the base model.
         champion_version: Rises whenever the champion changes.
         previous_id: What a rollback leads to; None is the base model.
-        experiment_id: The running experiment, else the last one if it ended undecided; the next
-            four belong to it.
+        running: How many experiments are on stage, or else wait for it.
+        waiting: Experiments whose promotion is decided and not yet made.
+        experiment_id: The one that is meant: the only one running, else the last one if it ended
+            undecided; None while several run and none was named. The next four belong to it.
         decision: What the evidence said at the last look. Mere counts are left out: they change
             all the time and change nothing.
         paused: No new thread joins it.
@@ -68,6 +70,8 @@ class Standing:
     champion_version: int
     previous_id: str | None
     frozen: bool
+    running: int = 0
+    waiting: tuple[str, ...] = ()
     experiment_id: str | None = None
     challenger_id: str | None = None
     state: str | None = None
@@ -82,7 +86,7 @@ class Standing:
     @property
     def promotion_waits(self) -> bool:
         """Whether going back means that a promotion is not made."""
-        return self.state in WAITING_STATES
+        return bool(self.waiting)
 
     def to_row(self) -> dict[str, Any]:
         """Returns JSON that `from_row` reads back."""
@@ -92,7 +96,7 @@ class Standing:
     def from_row(cls, row: Mapping[str, Any]) -> "Standing":
         """Reads stored JSON; keys of other versions are ignored."""
         known = {item.name: row[item.name] for item in fields(cls) if item.name in row}
-        return cls(**known)
+        return cls(**{**known, "waiting": tuple(known.get("waiting", ()))})
 
 
 def changes(shown: Standing, now: Standing, act: OperatorAct) -> tuple[str, ...]:
@@ -103,10 +107,6 @@ def changes(shown: Standing, now: Standing, act: OperatorAct) -> tuple[str, ...]
         found.append(f"the champion was {before} and is {after} now")
     if act is not OperatorAct.PROMOTE:
         return tuple(found)
-    if shown.experiment_id != now.experiment_id:
-        over = f"the experiment {shown.experiment_id} is over"
-        new = f"; {now.experiment_id} is running" if now.experiment_id else ""
-        return (*found, over + new)
     if shown.state != now.state:
         found.append(f"the experiment moved from {shown.state} to {now.state}")
     if shown.decision != now.decision:

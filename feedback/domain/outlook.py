@@ -46,12 +46,14 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class Outlook:
-    """One of the two questions, answered.
+    """One question, answered: why is there no training, or no promotion?
 
     Attributes:
+        title: What it is about.
         expected: The earliest moment at which every gate is open; None when nobody can tell.
     """
 
+    title: str
     headline: str
     gates: tuple[Gate, ...]
     expected: datetime | None
@@ -107,6 +109,7 @@ def closed_names(closed: Sequence[Gate]) -> str:
 def outlook_row(outlook: Outlook) -> dict[str, Any]:
     """Returns JSON."""
     return {
+        "title": outlook.title,
         "headline": outlook.headline,
         "expected": outlook.expected.isoformat() if outlook.expected else None,
         "gates": [

@@ -5,7 +5,7 @@ go over a missing answer, but not over harm that cannot be ruled out, nor over t
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ class OverrideFacts:
         trial: An experiment that ended undecided.
         champion_id: Who is the champion now; None is the base model.
         frozen: The brake is on.
-        rival: The experiment that has the stage, or is about to.
+        rivals: Experiments that have the stage, or are about to.
         blocked_by: The adapter that was taken back and forbids this one.
         gates: The offline gates of the challenger, as stored; empty when it has none.
         compared: The offline suite compared it with the champion of now.
@@ -35,7 +35,7 @@ class OverrideFacts:
     trial: Trial
     champion_id: str | None
     frozen: bool
-    rival: Trial | None
+    rivals: Sequence[Trial]
     blocked_by: str | None
     gates: Mapping[str, Any]
     compared: bool
@@ -73,11 +73,9 @@ def objections(facts: OverrideFacts) -> tuple[str, ...]:
     found: list[str] = []
     if facts.frozen:
         found.append("traffic is frozen: unfreeze it first")
-    if facts.rival is not None:
-        found.append(
-            f"{facts.rival.id} is {stage_words(facts.rival)}: wait for its end, one challenger has "
-            "the stage at a time"
-        )
+    if facts.rivals:
+        running = " and ".join(f"{each.id} is {stage_words(each)}" for each in facts.rivals)
+        found.append(f"{running}: wait for the end, a new champion would spoil what is compared")
     if facts.champion_id != facts.trial.champion_id:
         found.append(
             f"people compared it with {model_name(facts.trial.champion_id)}, and the champion is "

@@ -20,10 +20,11 @@ class AdapterRef:
 
 @dataclass(frozen=True, kw_only=True)
 class ActiveExperiment:
-    """The experiment new threads may join.
+    """An experiment that new threads may join.
 
     Attributes:
-        share: Challenger share of the stage in force, 0..1.
+        share: Challenger share of the stage in force, 0..1, among the threads that go to its
+            challenger or to the champion.
         champion: The champion it plays against; None is the base model.
         holdback: The challenger was promoted and is watched: `champion` is the one before.
         joined_from: Threads that began earlier take no part.
@@ -50,6 +51,8 @@ class Route:
         served: Names of the adapters that were proven on that server.
         base_name: What the server calls the base in requests.
         champion: None is the base model.
+        experiments: By when they began. Several compare their challengers with one champion; one
+            that watches a promoted champion is alone.
         frozen: Somebody pulled the brake: everybody gets the last known good model.
     """
 
@@ -59,19 +62,25 @@ class Route:
     served: frozenset[str]
     base_name: str = TGI_BASE_NAME
     champion: AdapterRef | None
-    experiment: ActiveExperiment | None
+    experiments: tuple[ActiveExperiment, ...] = ()
     frozen: bool
 
     @property
     def last_known_good(self) -> AdapterRef | None:
         """The champion, or the one before while the present one is still watched."""
-        watched = self.experiment is not None and self.experiment.holdback
-        return self.experiment.champion if self.experiment and watched else self.champion
+        watched = next((each for each in self.experiments if each.holdback), None)
+        return watched.champion if watched else self.champion
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """The stored arm of one thread; it stays while the experiment runs."""
+    """The stored arm of one thread in one experiment; it stays while the experiment runs.
+
+    Attributes:
+        u: Where the thread fell in [0, 1): below `share` for the challenger.
+        share: Challenger share among the threads of these two arms when the thread began.
+        forced_reason: Why the arm was not drawn; such a thread tells nothing.
+    """
 
     experiment_id: str
     thread_key: str

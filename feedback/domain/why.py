@@ -34,24 +34,33 @@ _MARKS = {GateState.OPEN: "ok", GateState.CLOSED: "no", GateState.NOTE: " i"}
 
 @dataclass(frozen=True, kw_only=True)
 class WhyReport:
-    """Why (not) this week."""
+    """Why (not) this week.
+
+    Attributes:
+        promotions: One for each experiment on stage; one that says so when there is none.
+    """
 
     at: datetime
     training: Outlook
-    promotion: Outlook
+    promotions: tuple[Outlook, ...]
+
+    @property
+    def outlooks(self) -> tuple[Outlook, ...]:
+        """All of them, the training first."""
+        return self.training, *self.promotions
 
     def to_row(self) -> dict[str, Any]:
         """Returns JSON: the same words, moments in ISO 8601."""
         return {
             "at": self.at.isoformat(),
             "training": outlook_row(self.training),
-            "promotion": outlook_row(self.promotion),
+            "promotions": [outlook_row(outlook) for outlook in self.promotions],
         }
 
     def lines(self) -> Iterator[str]:
         """Yields the report as plain text."""
-        for title, outlook in (("Training", self.training), ("Promotion", self.promotion)):
-            yield f"{title}: {outlook.headline}"
+        for outlook in self.outlooks:
+            yield f"{outlook.title}: {outlook.headline}"
             for gate in outlook.gates:
                 yield f"  [{_MARKS[gate.state]}] {gate.gate}: {describe_gate(gate)}"
             if outlook.closed:
@@ -61,12 +70,17 @@ class WhyReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """What a training needs; see `feedback.domain.weighing.WeighingPolicy`."""
+    """What a training needs; see `feedback.domain.weighing.WeighingPolicy`.
+
+    Attributes:
+        challengers: How many cycles may be open: each has a challenger, on stage or to come.
+    """
 
     label_gate: int
     min_fine_tune_failures: int
     untried_share: float = 0.2
     instructed: bool = False
+    challengers: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +101,7 @@ class LearningFacts:
         waiting: Proposed corrections that wait for a reviewer.
         clean: Distinct, clean labels of the newest dataset; None before the first.
         failures_lately: Failures of the last `RATE_DAYS` in patterns that training would mend.
+        open_cycles: Those that are not over, oldest first.
         next_cycle_at: When the schedule starts the next cycle.
     """
 
@@ -97,7 +112,7 @@ class LearningFacts:
     clean: int | None
     patterns: Sequence[Pattern]
     failures_lately: int
-    open_cycle: Cycle | None
+    open_cycles: Sequence[Cycle]
     last_cycle: Cycle | None
     next_cycle_at: datetime | None
     frozen: Frozen | None
@@ -105,7 +120,7 @@ class LearningFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialFacts:
-    """What is known about the newest experiment.
+    """What is known about an experiment.
 
     Attributes:
         lately: Threads of the last `RATE_DAYS` by `<arm>_<what>`, such as `champion_rated`.
@@ -120,16 +135,20 @@ class TrialFacts:
     by_hand: str = ""
 
 
-def why(learning: LearningFacts, newest: TrialFacts | None, now: datetime) -> WhyReport:
+def why(learning: LearningFacts, newest: Sequence[TrialFacts], now: datetime) -> WhyReport:
     """Returns the report.
 
     Args:
         learning: About the next training.
-        newest: About the newest experiment, running or not; None when there never was one.
+        newest: About the experiments that run, else about the last one; empty when there never
+            was one.
         now: Of the record's clock.
     """
+    trials: Sequence[TrialFacts | None] = newest or (None,)
     return WhyReport(
-        at=now, training=_training(learning, now), promotion=_promotion(learning, newest, now)
+        at=now,
+        training=_training(learning, now),
+        promotions=tuple(promotion(learning.frozen, facts, now) for facts in trials),
     )
 
 
@@ -145,13 +164,13 @@ def _training(facts: LearningFacts, now: datetime) -> Outlook:
     expected = latest(closed, now)
     if expected is not None and facts.next_cycle_at is not None:
         expected = max(expected, facts.next_cycle_at)
-    if facts.open_cycle is not None:
-        headline = f"A cycle is at work ({facts.open_cycle.state}); the next one comes after it."
+    if (cycle := _in_the_way(facts)) is not None:
+        headline = f"A cycle is at work ({cycle.state}); the next one comes after it."
     elif closed:
         headline = f"No training yet: {closed_names(closed)}."
     else:
         headline = "Nothing stands in the way of a training."
-    return Outlook(headline=headline, gates=gates, expected=expected)
+    return Outlook(title="Training", headline=headline, gates=gates, expected=expected)
 
 
 def _labels(facts: LearningFacts, now: datetime) -> Gate:
@@ -206,15 +225,25 @@ def _patterns_said(count: int) -> str:
     return f"{count} pattern" if count == 1 else f"{count} patterns"
 
 
+def _in_the_way(facts: LearningFacts) -> Cycle | None:
+    """Returns the cycle that has to end, or to go on stage, before the next one begins."""
+    at_work = next((cycle for cycle in facts.open_cycles if cycle.at_work), None)
+    full = len(facts.open_cycles) >= facts.thresholds.challengers
+    return at_work or (facts.open_cycles[0] if full else None)
+
+
 def _running(facts: LearningFacts) -> Gate:
-    cycle = facts.open_cycle
+    cycle, places = _in_the_way(facts), facts.thresholds.challengers
+    taken = f"{len(facts.open_cycles)} of {places} places for challengers are taken"
     if cycle is None:
-        return Gate(gate="running cycle", state=GateState.OPEN, reason="no cycle is at work")
+        reason = "no cycle is at work" + (f", {taken}" if facts.open_cycles else "")
+        return Gate(gate="running cycle", state=GateState.OPEN, reason=reason)
+    why_not = "there is one cycle at a time" if cycle.at_work or places == 1 else taken
     return Gate(
         gate="running cycle",
         state=GateState.CLOSED,
         reason=f"{cycle.id} has been at work since {cycle.started_at:%Y-%m-%d} and is in "
-        f"{cycle.state}; there is one cycle at a time",
+        f"{cycle.state}; {why_not}",
     )
 
 
@@ -229,19 +258,32 @@ def _training_notes(facts: LearningFacts) -> Iterator[Gate]:
         yield note("schedule", f"the next cycle is due on {facts.next_cycle_at:%Y-%m-%d %H:%M} UTC")
 
 
-def _promotion(facts: LearningFacts, newest: TrialFacts | None, now: datetime) -> Outlook:
+def promotion(frozen: Frozen | None, newest: TrialFacts | None, now: datetime) -> Outlook:
+    """Returns what stands before the promotion of a challenger.
+
+    Args:
+        frozen: Who pulled the brake, while it is pulled.
+        newest: About its experiment; None when there never was one.
+        now: Of the record's clock.
+    """
     if newest is None or newest.trial.ended_at is not None:
         return _nobody_on_stage(newest)
     if newest.trial.stage in {"", HOLDBACK}:
-        return _off_stage(facts, newest.trial)
-    gates = tuple(_trial_gates(facts, newest, now))
+        return _off_stage(frozen, newest.trial)
+    gates = tuple(_trial_gates(frozen, newest, now))
     closed = [gate for gate in gates if gate.closed]
     headline = (
         f"No promotion yet: {closed_names(closed)}."
         if closed
         else "Nothing stands in the way of a promotion; the next look decides."
     )
-    return Outlook(headline=headline, gates=gates, expected=latest(closed, now))
+    return Outlook(
+        title=_title(newest.trial), headline=headline, gates=gates, expected=latest(closed, now)
+    )
+
+
+def _title(trial: Trial) -> str:
+    return f"Promotion of {trial.challenger_id}"
 
 
 def _nobody_on_stage(newest: TrialFacts | None) -> Outlook:
@@ -257,14 +299,15 @@ def _nobody_on_stage(newest: TrialFacts | None) -> Outlook:
         elif newest.by_hand:
             notes = [note("by hand", newest.by_hand)]
     gates = (Gate(gate="experiment", state=GateState.CLOSED, reason=reason), *notes)
-    return Outlook(headline="No promotion: no experiment is running.", gates=gates, expected=None)
+    headline = "No promotion: no experiment is running."
+    return Outlook(title="Promotion", headline=headline, gates=gates, expected=None)
 
 
 def _asked_by_hand(by: str) -> Gate:
     return note("by hand", f"{by} asked for a promotion; it waits for a look")
 
 
-def _off_stage(facts: LearningFacts, trial: Trial) -> Outlook:
+def _off_stage(frozen: Frozen | None, trial: Trial) -> Outlook:
     """An experiment before its first stage, or after its promotion."""
     row = trial.evidence or {}
     days = row.get("plan", {}).get("holdback_days")
@@ -274,15 +317,17 @@ def _off_stage(facts: LearningFacts, trial: Trial) -> Outlook:
         gates = (note("holdback", f"{trial.challenger_id} is {stage_words(trial)}"),)
         headline = f"{trial.challenger_id} is the champion, and still watched."
         return Outlook(
+            title=_title(trial),
             headline=headline,
             gates=(*gates, *_alarms(row.get("holdback", {}) | {"plan": row.get("plan", {})})),
             expected=until,
         )
     reason = str(row.get("reason") or stage_words(trial))
     gate = Gate(gate=trial.state.lower().replace("_", " "), state=GateState.CLOSED, reason=reason)
-    frozen = (_frozen_gate(facts.frozen),) if facts.frozen is not None else ()
+    brake = (_frozen_gate(frozen),) if frozen is not None else ()
     headline = f"No promotion yet: {trial.challenger_id} has met nobody."
-    return Outlook(headline=headline, gates=(*frozen, *_paused(trial), gate), expected=None)
+    gates = (*brake, *_paused(trial), gate)
+    return Outlook(title=_title(trial), headline=headline, gates=gates, expected=None)
 
 
 def _frozen_gate(frozen: Frozen) -> Gate:
@@ -304,10 +349,10 @@ def _paused(trial: Trial) -> Iterator[Gate]:
         )
 
 
-def _trial_gates(facts: LearningFacts, newest: TrialFacts, now: datetime) -> Iterator[Gate]:
+def _trial_gates(frozen: Frozen | None, newest: TrialFacts, now: datetime) -> Iterator[Gate]:
     trial, row = newest.trial, newest.trial.evidence or {}
-    if facts.frozen is not None:
-        yield _frozen_gate(facts.frozen)
+    if frozen is not None:
+        yield _frozen_gate(frozen)
     yield from _paused(trial)
     if trial.state == "READY":
         yield Gate(

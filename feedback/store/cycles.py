@@ -116,11 +116,18 @@ class SqlCycles:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def open_cycle(self) -> Cycle | None:
-        """Returns the running cycle; there is at most one."""
-        statement = select(cycles).where(cycles.c.ended_at.is_(None))
-        row = (await self._connection.execute(statement)).mappings().first()
-        return _cycle(row) if row else None
+    async def open_cycles(self) -> list[Cycle]:
+        """Returns the cycles that are not over, oldest first: one at work at most."""
+        statement = (
+            select(cycles)
+            .where(cycles.c.ended_at.is_(None))
+            .order_by(cycles.c.started_at, cycles.c.id)
+        )
+        return [_cycle(row) for row in (await self._connection.execute(statement)).mappings()]
+
+    async def at_work(self) -> Cycle | None:
+        """Returns the cycle that makes an adapter, if any; those on stage have made theirs."""
+        return next((cycle for cycle in await self.open_cycles() if cycle.at_work), None)
 
     async def get(self, cycle_id: str) -> Cycle | None:
         """Returns one cycle."""
@@ -134,7 +141,7 @@ class SqlCycles:
         return [_cycle(row) for row in (await self._connection.execute(statement)).mappings()]
 
     async def start(self, cycle: Cycle) -> None:
-        """Opens a cycle; the database refuses a second open one."""
+        """Opens a cycle; the database refuses a second one that is at work."""
         values = {**asdict(cycle), "options": asdict(cycle.options)}
         await self._connection.execute(insert(cycles).values(**values))
 

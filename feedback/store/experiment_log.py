@@ -7,7 +7,7 @@ and an exported one are decided by the same code.
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import ColumnElement, RowMapping, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from feedback.domain.interaction import Arm
@@ -26,6 +26,22 @@ _RANK = {
     "feedback": 4,
     "tick": 9,
 }
+
+
+def told_about(experiment_id: str) -> ColumnElement[bool]:
+    """Returns the condition that an answer tells something about an experiment.
+
+    Its thread takes part and was answered as its arm says. An answer in the champion's arm tells
+    about every experiment that its thread takes part in, whichever of them it names.
+    """
+    ours = exists().where(
+        assignments.c.experiment_id == experiment_id,
+        assignments.c.thread_key == interactions.c.thread_key,
+        assignments.c.arm == interactions.c.arm,
+        assignments.c.forced_reason.is_(None),
+    )
+    named = interactions.c.experiment_id == experiment_id
+    return ours & (named | (interactions.c.arm == Arm.CHAMPION))
 
 
 class SqlExperimentLog:
@@ -121,14 +137,14 @@ class SqlExperimentLog:
         ]
 
     async def _answers(self, trial: Trial) -> list[RowMapping]:
-        statement = select(interactions).where(interactions.c.experiment_id == trial.id)
+        statement = select(interactions).where(told_about(trial.id))
         return list((await self._connection.execute(statement)).mappings())
 
     async def _opinions(self, trial: Trial) -> list[dict[str, Any]]:
         voted = (
             select(vote_events, interactions.c.thread_key)
             .join(interactions, interactions.c.id == vote_events.c.interaction_id)
-            .where(interactions.c.experiment_id == trial.id)
+            .where(told_about(trial.id))
         )
         rows = [
             {
@@ -145,7 +161,7 @@ class SqlExperimentLog:
         corrected = (
             select(corrections, interactions.c.thread_key.label("thread"))
             .join(interactions, interactions.c.id == corrections.c.interaction_id)
-            .where(interactions.c.experiment_id == trial.id)
+            .where(told_about(trial.id))
         )
         rows += [
             {

@@ -9,9 +9,10 @@ from sqlalchemy import func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from feedback.domain.interaction import Arm
 from feedback.domain.trial import HOLDBACK, PAUSABLE_STATES, Look, Part, Trial, TrialStage
 from feedback.errors import ConflictError, NotFoundError
-from feedback.store.experiment_log import SqlExperimentLog
+from feedback.store.experiment_log import SqlExperimentLog, told_about
 from feedback.store.tables.base import to_domain
 from feedback.store.tables.conversations import interactions
 from feedback.store.tables.feedback import vote_events
@@ -24,7 +25,7 @@ from feedback.store.tables.operations import leader
 from feedback.store.tables.trials import experiment_looks
 
 ON_STAGE = ("CANARY", "RAMP", "TEST", "READY", "PROMOTING", HOLDBACK)
-"""States in which an experiment keeps the stage to itself: the next one waits for its turn."""
+"""States in which people meet the challenger of an experiment, or the champion it has become."""
 
 
 class SqlExperiments:
@@ -68,22 +69,26 @@ class SqlExperiments:
         rows = (await self._connection.execute(statement)).mappings()
         return [to_domain(Trial, row) for row in rows]
 
-    async def current(self) -> Trial | None:
-        """Returns the experiment that operators mean: on stage, else the newest that waits."""
+    async def running(self) -> list[Trial]:
+        """Returns the experiments that are not over: those on stage first, then by their start."""
         statement = (
             select(experiments)
             .where(experiments.c.ended_at.is_(None))
-            .order_by(experiments.c.state.in_(ON_STAGE).desc(), experiments.c.started_at.desc())
-            .limit(1)
+            .order_by(
+                experiments.c.state.in_(ON_STAGE).desc(), experiments.c.started_at, experiments.c.id
+            )
         )
-        row = (await self._connection.execute(statement)).mappings().first()
-        return to_domain(Trial, row) if row else None
+        rows = (await self._connection.execute(statement)).mappings()
+        return [to_domain(Trial, row) for row in rows]
 
-    async def on_stage(self) -> Trial | None:
-        """Returns the experiment that has the stage, if any: there is at most one."""
-        statement = select(experiments).where(experiments.c.state.in_(ON_STAGE))
-        row = (await self._connection.execute(statement)).mappings().first()
-        return to_domain(Trial, row) if row else None
+    async def on_stage(self) -> list[Trial]:
+        """Returns the experiments that people meet, by their start."""
+        return [trial for trial in await self.running() if trial.state in ON_STAGE]
+
+    async def current(self) -> list[Trial]:
+        """Returns the experiments that operators mean: those on stage, else those that wait."""
+        running = await self.running()
+        return [trial for trial in running if trial.state in ON_STAGE] or running
 
     async def rolled_back_since(self, since: datetime) -> int:
         """Counts the experiments whose promotion was taken back since a moment."""
@@ -239,10 +244,14 @@ class SqlExperiments:
         )
 
     async def champion_latency_p95(self) -> float | None:
-        """Returns the 95th percentile of answer latency in milliseconds, None without answers."""
+        """Returns the 95th percentile of answer latency in milliseconds, None without answers.
+
+        Answers of challengers are left out: several may be on stage already.
+        """
         value: float | None = await self._connection.scalar(
             select(func.percentile_cont(0.95).within_group(interactions.c.latency_ms)).where(
-                interactions.c.latency_ms.is_not(None)
+                interactions.c.latency_ms.is_not(None),
+                interactions.c.arm.is_distinct_from(Arm.CHALLENGER),
             )
         )
         return value
@@ -259,7 +268,7 @@ class SqlExperiments:
 
     async def threads_since(self, experiment_id: str, since: datetime) -> dict[str, int]:
         """Counts threads since a moment as `<arm>_delivered` and `<arm>_rated`."""
-        ours = (interactions.c.experiment_id == experiment_id) & interactions.c.arm.is_not(None)
+        ours = told_about(experiment_id)
         threads = func.count(interactions.c.thread_key.distinct())
         delivered = (
             select(interactions.c.arm, threads)

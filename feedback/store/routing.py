@@ -1,9 +1,10 @@
-"""Reads who answers next and stores each thread's arm once."""
+"""Reads who answers next, and stores each thread's arms once."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Select, func, literal, select, true
+from sqlalchemy import RowMapping, Select, func, literal, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,10 +31,14 @@ from feedback.store.tables.operations import switches
 RUNNING_STATES = ("CANARY", "RAMP", "TEST", "READY")
 """States in which new threads may meet a challenger."""
 _ASSIGNING = (*RUNNING_STATES, HOLDBACK)
+_JOINED_FROM = func.coalesce(experiments.c.joined_from, experiments.c.started_at)
 
 
 def _route() -> Select[Any]:
-    """One statement, because every answer waits for it: what is absent reads as null."""
+    """One statement, because every answer waits for it: what is absent reads as null.
+
+    There is a row for each experiment that new threads may join, and one row if there is none.
+    """
     best, challenger = adapters.alias("best"), adapters.alias("challenger")
     against = adapters.alias("against")
     always = select(literal(1).label("one")).subquery("always")
@@ -51,7 +56,7 @@ def _route() -> Select[Any]:
             experiments.c.share,
             experiments.c.state,
             experiments.c.paused_at,
-            func.coalesce(experiments.c.joined_from, experiments.c.started_at).label("joined_from"),
+            _JOINED_FROM.label("joined_from"),
             against.c.id.label("against_id"),
             against.c.sha256.label("against_sha256"),
             challenger.c.id.label("challenger_id"),
@@ -62,12 +67,18 @@ def _route() -> Select[Any]:
             always.outerjoin(deployments, deployments.c.state == "active")
             .outerjoin(champion, true())
             .outerjoin(best, best.c.id == champion.c.adapter_id)
-            .outerjoin(experiments, experiments.c.state.in_(_ASSIGNING))
+            .outerjoin(
+                experiments,
+                # One whose champion is another by now compares nothing any more.
+                (experiments.c.state == HOLDBACK)
+                | experiments.c.state.in_(RUNNING_STATES)
+                & experiments.c.champion_id.is_not_distinct_from(champion.c.adapter_id),
+            )
             .outerjoin(against, against.c.id == experiments.c.champion_id)
             .outerjoin(challenger, challenger.c.id == experiments.c.challenger_id)
             .outerjoin(switches, switches.c.name == "frozen")
         )
-        .limit(1)
+        .order_by(_JOINED_FROM, experiments.c.id)
     )
 
 
@@ -81,53 +92,43 @@ class SqlRouting:
         self._connection = connection
 
     async def route(self) -> Route:
-        """Returns the deployment, the champion and the running experiment, if any."""
-        row = (await self._connection.execute(_ROUTE)).mappings().one()
-        champion_id, experiment_id = row["champion_id"], row["experiment_id"]
+        """Returns the deployment, the champion and the experiments that new threads may join."""
+        rows = (await self._connection.execute(_ROUTE)).mappings().all()
+        first = rows[0]
         return Route(
-            url=row["url"],
-            base_model=row["base_model"] or "",
-            template_sha256=(row["proof"] or {}).get("template_sha256", ""),
-            served=proven_names(row["proof"]),
-            base_name=row["base_name"] or TGI_BASE_NAME,
-            champion=_ref(champion_id, row["champion_sha256"]),
-            experiment=ActiveExperiment(
-                id=experiment_id,
-                salt=row["salt"],
-                stage=row["stage"],
-                share=row["share"],
-                challenger=AdapterRef(id=row["challenger_id"], sha256=row["challenger_sha256"]),
-                champion=_ref(row["against_id"], row["against_sha256"]),
-                holdback=row["state"] == HOLDBACK,
-                joined_from=row["joined_from"],
-                paused=row["paused_at"] is not None,
-            )
-            if experiment_id
-            else None,
-            frozen=row["frozen"] == "on",
+            url=first["url"],
+            base_model=first["base_model"] or "",
+            template_sha256=(first["proof"] or {}).get("template_sha256", ""),
+            served=proven_names(first["proof"]),
+            base_name=first["base_name"] or TGI_BASE_NAME,
+            champion=_ref(first["champion_id"], first["champion_sha256"]),
+            experiments=tuple(_active(row) for row in rows if row["experiment_id"]),
+            frozen=first["frozen"] == "on",
         )
 
-    async def assign(self, wanted: Assignment) -> Assignment:
-        """Stores the thread's arm, or returns the one stored before: the row wins over the hash."""
-        await self._connection.execute(
-            insert(assignments).values(**asdict(wanted)).on_conflict_do_nothing()
-        )
-        row = (
-            (
-                await self._connection.execute(
-                    select(assignments).where(
-                        assignments.c.experiment_id == wanted.experiment_id,
-                        assignments.c.thread_key == wanted.thread_key,
-                    )
-                )
+    async def assign(self, wanted: Sequence[Assignment]) -> list[Assignment]:
+        """Stores a thread's arms, or returns those stored before: a thread is drawn once.
+
+        Args:
+            wanted: Arms of one thread, as drawn for all experiments together.
+        """
+        thread_key = wanted[0].thread_key
+        stored = await self.assignments(thread_key)
+        if not stored:
+            await self._connection.execute(
+                insert(assignments).values([asdict(row) for row in wanted]).on_conflict_do_nothing()
             )
-            .mappings()
-            .one()
-        )
-        return to_domain(Assignment, {**row, "arm": Arm(row["arm"])})
+            stored = await self.assignments(thread_key)
+        return stored
+
+    async def assignments(self, thread_key: str) -> list[Assignment]:
+        """Returns the arms of a thread in all experiments that it was drawn for."""
+        statement = select(assignments).where(assignments.c.thread_key == thread_key)
+        rows = (await self._connection.execute(statement)).mappings()
+        return [_assignment(row) for row in rows]
 
     async def assigned(self, thread_key: str) -> Assignment | None:
-        """Returns the arm of a thread in the running experiment; None when it takes no part."""
+        """Returns the arm that counts for a thread now; None when it takes part in nothing."""
         statement = (
             select(assignments)
             .join(experiments, experiments.c.id == assignments.c.experiment_id)
@@ -136,9 +137,29 @@ class SqlRouting:
                 assignments.c.forced_reason.is_(None),
                 experiments.c.state.in_(_ASSIGNING),
             )
+            .order_by((assignments.c.arm == Arm.CHALLENGER).desc(), _JOINED_FROM, experiments.c.id)
+            .limit(1)
         )
         row = (await self._connection.execute(statement)).mappings().first()
-        return to_domain(Assignment, {**row, "arm": Arm(row["arm"])}) if row else None
+        return _assignment(row) if row else None
+
+
+def _active(row: RowMapping) -> ActiveExperiment:
+    return ActiveExperiment(
+        id=row["experiment_id"],
+        salt=row["salt"],
+        stage=row["stage"],
+        share=row["share"],
+        challenger=AdapterRef(id=row["challenger_id"], sha256=row["challenger_sha256"]),
+        champion=_ref(row["against_id"], row["against_sha256"]),
+        holdback=row["state"] == HOLDBACK,
+        joined_from=row["joined_from"],
+        paused=row["paused_at"] is not None,
+    )
+
+
+def _assignment(row: RowMapping) -> Assignment:
+    return to_domain(Assignment, {**row, "arm": Arm(row["arm"])})
 
 
 def _ref(adapter_id: str | None, sha256: str) -> AdapterRef | None:

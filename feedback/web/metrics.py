@@ -1,5 +1,6 @@
 """The record in Prometheus' text format. Every value is read from the database at the scrape."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from fastapi.responses import PlainTextResponse
 
-from feedback.domain.cycle import CycleState
+from feedback.domain.cycle import Cycle, CycleState
 from feedback.domain.reviewing import agreement
 from feedback.domain.trial import Trial
 from feedback.store.cycles import SCHEDULER_LOOKED_AT
@@ -24,22 +25,23 @@ class Gauge:
     """One metric: its samples by label values.
 
     Attributes:
-        label: Name of the only label; empty without one.
-        samples: Label value and number.
+        labels: Names of the labels.
+        samples: Label values, in the same order, and number.
     """
 
     name: str
     help: str
-    label: str = ""
-    samples: Mapping[str, float]
+    labels: tuple[str, ...] = ()
+    samples: Mapping[tuple[str, ...], float]
 
     def lines(self) -> Iterator[str]:
         """Yields the exposition lines."""
         yield f"# HELP {self.name} {self.help}"
         yield f"# TYPE {self.name} gauge"
-        for value, number in self.samples.items():
-            labels = f'{{{self.label}="{_escaped(value)}"}}' if self.label else ""
-            yield f"{self.name}{labels} {number:.10g}"
+        for values, number in self.samples.items():
+            pairs = zip(self.labels, values, strict=True)
+            inside = ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs)
+            yield f"{self.name}{f'{{{inside}}}' if inside else ''} {number:.10g}"
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
@@ -55,48 +57,65 @@ def exposition(gauges: Sequence[Gauge]) -> str:
     return "".join(f"{line}\n" for gauge in gauges if gauge.samples for line in gauge.lines())
 
 
-def experiment_gauges(trial: Trial | None, assigned: Mapping[str, int]) -> list[Gauge]:
-    """Returns share, threads and evidence of the running experiment; none without one."""
-    if trial is None:
-        return []
-    found = (trial.evidence or {}).get("evidence", {})
-    evidence = {
-        name: float(e)
-        for name, e in found.items()
-        if isinstance(e, int | float) and name != "futility_margin"
-    }
-    guards = {name: float(e) for name, e in found.get("guardrails", {}).items()}
+def experiment_gauges(
+    trials: Sequence[Trial], assigned: Mapping[str, Mapping[str, int]]
+) -> list[Gauge]:
+    """Returns share, threads and evidence of the running experiments.
+
+    Args:
+        trials: The running experiments.
+        assigned: By the experiment's id, the threads assigned to each arm.
+    """
+    evidence: dict[tuple[str, ...], float] = {}
+    guards: dict[tuple[str, ...], float] = {}
+    for trial in trials:
+        found = (trial.evidence or {}).get("evidence", {})
+        evidence |= {
+            (trial.id, name): float(e)
+            for name, e in found.items()
+            if isinstance(e, int | float) and name != "futility_margin"
+        }
+        guards |= {(trial.id, name): float(e) for name, e in found.get("guardrails", {}).items()}
     return [
-        _gauge("experiment_share", "Share of new threads the challenger answers.", trial.share),
+        Gauge(
+            name="understudy_experiment_share",
+            help="Challenger share of new threads among those of its two arms.",
+            labels=("experiment",),
+            samples={(trial.id,): trial.share for trial in trials},
+        ),
         Gauge(
             name="understudy_experiment_threads",
-            help="Threads assigned in the running experiment.",
-            label="arm",
-            samples=dict(assigned),
+            help="Threads assigned in a running experiment.",
+            labels=("experiment", "arm"),
+            samples={
+                (trial.id, arm): float(count)
+                for trial in trials
+                for arm, count in assigned[trial.id].items()
+            },
         ),
         Gauge(
             name="understudy_experiment_e_value",
-            help="Evidence of the running experiment (E value).",
-            label="channel",
+            help="Evidence of a running experiment (E value).",
+            labels=("experiment", "channel"),
             samples=evidence,
         ),
         Gauge(
             name="understudy_experiment_guardrail_e_value",
             help="Evidence that the challenger breaks a guardrail (E value).",
-            label="metric",
+            labels=("experiment", "metric"),
             samples=guards,
         ),
     ]
 
 
-def cycle_gauge(state: CycleState | None) -> Gauge:
-    """Returns one sample a state: 1 for the running cycle's; all 0 when none runs."""
-    states = [known for known in CycleState if known is not CycleState.DONE]
-    return Gauge(
-        name="understudy_cycle_state",
-        help="1 for the state of the running cycle.",
-        label="state",
-        samples={known.value: float(known is state) for known in states},
+def cycle_gauge(cycles: Sequence[Cycle]) -> Gauge:
+    """Returns how many open cycles are in each state: one at most before it goes on stage."""
+    states = Counter(cycle.state for cycle in cycles)
+    return _by(
+        "cycle_state",
+        "Open cycles by state.",
+        "state",
+        {known.value: states[known] for known in CycleState if known is not CycleState.DONE},
     )
 
 
@@ -118,11 +137,11 @@ async def _work(tx: Transaction) -> list[Gauge]:
         _gauge("outbox_waiting", "Side effects owed.", backlog.outbox_waiting),
         _gauge("outbox_failed", "Side effects given up.", backlog.outbox_failed),
         _gauge("answers", "Answers given.", sum(arms.values())),
-        Gauge(
-            name="understudy_answers_by_arm",
-            help="Answers given, by arm; none is outside of any experiment.",
-            label="arm",
-            samples=arms,
+        _by(
+            "answers_by_arm",
+            "Answers given, by arm; none is outside of any experiment.",
+            "arm",
+            arms,
         ),
     ]
 
@@ -134,17 +153,12 @@ async def _feedback(tx: Transaction, site: Site) -> list[Gauge]:
     return [
         _gauge("double_reviews", "Corrections decided by two people.", agreed.pairs),
         *kappa,
-        Gauge(
-            name="understudy_votes",
-            help="Current opinions of answers.",
-            label="rating",
-            samples=await tx.overview.votes_by_rating(),
-        ),
-        Gauge(
-            name="understudy_corrections",
-            help="Corrections by state.",
-            label="state",
-            samples=await tx.overview.corrections_by_state(),
+        _by("votes", "Current opinions of answers.", "rating", await tx.overview.votes_by_rating()),
+        _by(
+            "corrections",
+            "Corrections by state.",
+            "state",
+            await tx.overview.corrections_by_state(),
         ),
         _gauge("labels", "Approved corrections.", labels.approved),
         _gauge("labels_trainable", "Approved corrections that may train.", labels.trainable),
@@ -153,21 +167,15 @@ async def _feedback(tx: Transaction, site: Site) -> list[Gauge]:
 
 
 async def _learning(tx: Transaction, site: Site) -> list[Gauge]:
-    cycle = await tx.cycles.open_cycle()
-    running = await tx.experiments.current()
-    assigned = await tx.experiments.counts(running.id) if running else {}
+    current = await tx.experiments.current()
+    trials = {trial.id: await tx.experiments.counts(trial.id) for trial in current}
     active = await tx.deployments.active()
     lost = len({item.name for item in active.adapters} - active.proven) if active else 0
     looked = await tx.switches.get(SCHEDULER_LOOKED_AT)
     gauges = [
-        cycle_gauge(cycle.state if cycle else None),
-        Gauge(
-            name="understudy_cycles",
-            help="Ended cycles by outcome.",
-            label="outcome",
-            samples=await tx.overview.cycles_by_outcome(),
-        ),
-        *experiment_gauges(running, assigned),
+        cycle_gauge(await tx.cycles.open_cycles()),
+        _by("cycles", "Ended cycles by outcome.", "outcome", await tx.overview.cycles_by_outcome()),
+        *experiment_gauges(current, trials),
         _gauge("adapters_lost", "Adapters that the server in use no longer answers with.", lost),
         _gauge("frozen", "1 while the brake is pulled.", (await tx.routing.route()).frozen),
     ]
@@ -184,7 +192,14 @@ def _kappa(value: float) -> Gauge:
 
 
 def _gauge(name: str, help_text: str, value: float) -> Gauge:
-    return Gauge(name=f"understudy_{name}", help=help_text, samples={"": float(value)})
+    return Gauge(name=f"understudy_{name}", help=help_text, samples={(): float(value)})
+
+
+def _by(name: str, help_text: str, label: str, samples: Mapping[str, float]) -> Gauge:
+    by_label: dict[tuple[str, ...], float] = {
+        (value,): float(number) for value, number in samples.items()
+    }
+    return Gauge(name=f"understudy_{name}", help=help_text, labels=(label,), samples=by_label)
 
 
 def _escaped(value: str) -> str:

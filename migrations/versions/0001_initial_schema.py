@@ -129,11 +129,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cycles")),
     )
     op.create_index(
-        "uq_cycles_open",
+        "uq_cycles_at_work",
         "cycles",
         [sa.literal_column("(ended_at is null)")],
         unique=True,
-        postgresql_where=sa.text("ended_at is null"),
+        postgresql_where=sa.text(
+            "ended_at is null and state not in ('experimenting', 'promoting')"
+        ),
     )
     op.create_table(
         "dataset_versions",
@@ -757,6 +759,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("experiment_id", "thread_key", name=op.f("pk_assignments")),
     )
+    op.create_index(
+        op.f("ix_assignments_thread_key"), "assignments", ["thread_key"], unique=False
+    )
     op.create_table(
         "experiment_stages",
         sa.Column("experiment_id", sa.Text(), nullable=False),
@@ -976,6 +981,7 @@ def downgrade() -> None:
     )
     op.drop_table("promotion_requests")
     op.drop_table("experiment_stages")
+    op.drop_index(op.f("ix_assignments_thread_key"), table_name="assignments")
     op.drop_table("assignments")
     op.drop_index(op.f("ix_experiments_state"), table_name="experiments")
     op.drop_index(op.f("ix_experiments_cycle_id"), table_name="experiments")
@@ -1062,7 +1068,11 @@ def downgrade() -> None:
     op.drop_table("deployments")
     op.drop_table("dataset_versions")
     op.drop_index(
-        "uq_cycles_open", table_name="cycles", postgresql_where=sa.text("ended_at is null")
+        "uq_cycles_at_work",
+        table_name="cycles",
+        postgresql_where=sa.text(
+            "ended_at is null and state not in ('experimenting', 'promoting')"
+        ),
     )
     op.drop_table("cycles")
     op.drop_table("cycle_requests")

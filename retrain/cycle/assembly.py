@@ -232,7 +232,14 @@ def assemble(
         CycleState.PROMOTING: PromotingStep(store, clock, mover),
     }  # fmt: skip
     schedule = CycleSchedule(settings.retrain.schedule)
-    runner = CycleRunner(store, clock, schedule, steps, settings.slack.operators_channel)
+    runner = CycleRunner(
+        store,
+        clock,
+        schedule,
+        steps,
+        settings.slack.operators_channel,
+        settings.experiment.challengers,
+    )
     digest = WeeklyDigest(
         store,
         clock,

@@ -2,11 +2,13 @@
 
 QUEUED -> OFFLINE_OK -> LOADED -> CANARY -> RAMP -> TEST -> (READY) -> PROMOTING, one transaction a
 move. Evidence is recomputed from the ordered log at every look; the stored copy is for people.
+Several challengers have an experiment each, which knows nothing of the others but whether there is
+room on the stage, and whether one of them became the champion.
 """
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Protocol
@@ -142,17 +144,24 @@ class ExperimentingStep:
         if now == trial.champion_id:
             return False
         reason = (
-            f"the champion was changed by hand from {model_name(trial.champion_id)} to "
-            f"{model_name(now)}: the arms can no longer be compared"
+            f"the champion changed from {model_name(trial.champion_id)} to {model_name(now)}: the "
+            "arms can no longer be compared; `understudy experiment start "
+            f"{trial.challenger_id}` tries it against the new one"
         )
         await self._end(tx, trial, Trigger.CANCEL, reason, CANCELLED)
         return True
 
     async def _check_offline(self, tx: Transaction, trial: Trial) -> StepResult | None:
-        """One at a time; and only what the gates let pass and nobody took back before."""
-        busy = await tx.experiments.on_stage()
+        """Only where there is room, what the gates let pass, and what nobody took back before."""
+        others = [each for each in await tx.experiments.running() if each.id != trial.id]
+        busy = no_room(trial, others)
         if busy is not None:
-            return _waiting(trial, f"{busy.id} has the stage ({busy.state.lower()}); it is next")
+            return _waiting(trial, busy)
+        twin = next((each for each in others if each.challenger_id == trial.challenger_id), None)
+        if twin is not None:
+            reason = f"{trial.challenger_id} is tried already, by {twin.id}"
+            await self._mover.move(tx, trial, Trigger.CANCEL, reason, decision=CANCELLED)
+            return None
         adapter = await _adapter(tx, trial)
         blocked = await tx.adapters.blocked_by(adapter)
         evaluation = (await tx.training.evaluations(adapter.training_run_id)).get("candidate")
@@ -362,6 +371,31 @@ class ExperimentingStep:
         await tx.adapters.mark(trial.challenger_id, AdapterState.RETIRED)
         if trigger is Trigger.SRM:
             await self._mover.freeze(tx, f"experiment {trial.id}: {reason}")
+
+
+def no_room(trial: Trial, others: Sequence[Trial]) -> str | None:
+    """Returns why a queued experiment has to wait; None when it may begin.
+
+    An experiment on stage shares it with as many others as its own policy promised at its start:
+    the evidence that it asks for depends on it. A promotion, and the watch over it, share with
+    nobody.
+
+    Args:
+        trial: The queued experiment.
+        others: The other experiments that are not over.
+    """
+    started = [each for each in others if each.state != State.QUEUED]
+    alone = next((each for each in started if each.state in _ALONE), None)
+    if alone is not None:
+        return f"{alone.id} has the stage ({alone.state.lower()}); it is next"
+    room = min(ExperimentPolicy.of(each.policy).challengers for each in (trial, *started))
+    if len(started) < room:
+        return None
+    names = ", ".join(f"{each.id} ({each.state.lower()})" for each in started)
+    return f"the stage has room for {room}, and there are {names}; it is next"
+
+
+_ALONE = frozenset({State.PROMOTING, State.HOLDBACK})
 
 
 async def _adapter(tx: Transaction, trial: Trial) -> Adapter:

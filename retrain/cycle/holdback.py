@@ -67,7 +67,7 @@ class PromotingStep:
         approval = await tx.approvals.get(trial.id, trial.version)
         if present not in {trial.challenger_id, trial.champion_id}:
             trigger = Trigger.CANCEL
-            reason = f"the champion was changed by hand to {model_name(present)} meanwhile"
+            reason = f"{model_name(present)} became the champion meanwhile"
         elif approval is not None and approval.verdict is Verdict.DENIED:
             trigger = Trigger.CANCEL
             reason = f"{approval.decided_by} withdrew the promotion: {approval.reason}"
@@ -135,8 +135,9 @@ class HoldbackWatch:
             ConflictError: When somebody moved the pointer or the experiment meanwhile.
         """
         async with self._store.begin() as tx:
-            trial = await tx.experiments.on_stage()
-            if trial is None or trial.stage != HOLDBACK:
+            on_stage = await tx.experiments.on_stage()
+            trial = next((each for each in on_stage if each.stage == HOLDBACK), None)
+            if trial is None:
                 return None
             champion, version = await tx.adapters.champion()
             if (champion.id if champion else None) != trial.challenger_id:

@@ -87,15 +87,15 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class _Last:
-    """The last look of this process: whose, when (on the record's clock), and what it cost."""
+    """The last look of this process: at what, when (on the record's clock), and what it cost."""
 
-    trial: tuple[str, int]
+    version: int
     at: float
     seconds: float
     decision: Decision
 
     def fresh(self, trial: Trial, now: float) -> bool:
-        return self.trial == (trial.id, trial.version) and now - self.at < REST * self.seconds
+        return self.version == trial.version and now - self.at < REST * self.seconds
 
 
 class Looker:
@@ -107,7 +107,7 @@ class Looker:
 
     def __init__(self, mover: TrialMover) -> None:
         self._mover = mover
-        self._last: _Last | None = None
+        self._last: dict[str, _Last] = {}
 
     async def noted(self, tx: Transaction, trial: Trial) -> tuple[Trial, Decision]:
         """Takes a look, or returns the last one while that is fresh for what it cost.
@@ -122,14 +122,15 @@ class Looker:
             ConflictError: When somebody moved the experiment meanwhile.
         """
         now, started = self._mover.clock.now().timestamp(), time.perf_counter()
-        last = self._last
+        last = self._last.get(trial.id)
         if last is not None and last.fresh(trial, now):
             return trial, last.decision
         trial, decision = await self._looked(tx, trial, now)
         if decision.final:
+            self._last.pop(trial.id, None)
             return trial, decision  # never from memory: what is acted on was stored with it
-        self._last = _Last(
-            trial=(trial.id, trial.version),
+        self._last[trial.id] = _Last(
+            version=trial.version,
             at=now,
             seconds=time.perf_counter() - started,
             decision=decision,

@@ -97,7 +97,7 @@ class Publisher:
             moving = active is not None and active.platform != self._platform
             if not waiting and (active is None or moving):
                 await self._desire(tx, None)
-            cycle = await tx.cycles.open_cycle()
+            cycle = await tx.cycles.at_work()
             if not moving and active is not None and not _is_publishing(cycle):
                 await self._give_up(tx, waiting, "no cycle waits for it any more")
         if active is not None and not moving:
@@ -112,7 +112,8 @@ class Publisher:
         """Takes one look at the deployment that must hold an adapter.
 
         Args:
-            adapter_id: The adapter to serve beside the champion and its predecessor.
+            adapter_id: The adapter to serve beside the champion, its predecessor and the
+                challengers of all experiments.
             deployment_id: What an earlier look returned; None at the first.
 
         Returns:
@@ -203,9 +204,10 @@ class Publisher:
         champion, _ = await tx.adapters.champion()
         previous = await tx.adapters.previous_champion()
         new = await tx.adapters.get(adapter_id) if adapter_id else None
-        trial = (await tx.routing.route()).experiment
-        tried = await tx.adapters.get(trial.challenger.id) if trial else None
-        wanted = {item.id: item for item in (champion, new, previous, tried) if item is not None}
+        tried = [
+            await tx.adapters.get(trial.challenger_id) for trial in await tx.experiments.running()
+        ]
+        wanted = {item.id: item for item in (champion, new, previous, *tried) if item is not None}
         await self._retire(tx, wanted)
         served = [
             ServedAdapter(name=item.id, path=str(item.path), sha256=item.sha256)

@@ -1,8 +1,8 @@
-"""Drives a cycle one step at a time; every step may be killed and is then simply run again.
+"""Drives cycles one step at a time; every step may be killed and is then simply run again.
 
-A tick reads the open cycle, runs the step of its state, and commits the new state, the audit row
-and the notices in one transaction that succeeds only on the version that was read. Steps leave
-their own traces under ids derived from the cycle, so repeating one changes nothing.
+A tick reads the open cycles, runs the step of each one's state, and commits the new state, the
+audit row and the notices in one transaction that succeeds only on the version that was read. Steps
+leave their own traces under ids derived from the cycle, so repeating one changes nothing.
 """
 
 import logging
@@ -20,7 +20,7 @@ from feedback.domain.cycle import (
     StepResult,
     next_state,
 )
-from feedback.errors import ConfigurationError, ConflictError, PermanentError
+from feedback.errors import ConfigurationError, ConflictError, PermanentError, RetryableError
 from feedback.operations import quoted
 from feedback.store.unit_of_work import Store, Transaction
 from retrain.scheduling.schedule import CycleSchedule
@@ -44,7 +44,7 @@ class Step(Protocol):
 
 
 class CycleRunner:
-    """Starts cycles that are due or asked for, and moves the open one forward."""
+    """Starts cycles that are due or asked for, and moves the open ones forward."""
 
     def __init__(
         self,
@@ -53,31 +53,58 @@ class CycleRunner:
         schedule: CycleSchedule,
         steps: Mapping[CycleState, Step],
         operators_channel: str,
+        challengers: int = 1,
     ) -> None:
+        """Creates a runner.
+
+        Args:
+            store: The record.
+            clock: Time of the rows.
+            schedule: When a cycle is due.
+            steps: What a cycle does, by its state.
+            operators_channel: Where people are told; empty: nowhere.
+            challengers: How many may be on stage or on their way there.
+        """
         self._store = store
         self._clock = clock
         self._schedule = schedule
         self._steps = steps
         self._operators_channel = operators_channel
+        self._challengers = challengers
 
-    async def tick(self) -> Cycle | None:
-        """Does one step of the open cycle, or starts one.
+    async def tick(self) -> list[Cycle]:
+        """Does one step of every open cycle, and starts one when there is room.
+
+        What keeps one cycle from its step keeps no other one from theirs.
 
         Returns:
-            The cycle after the step; None when there is nothing to do.
+            The cycles as they stand after it; empty when there is nothing to do.
 
         Raises:
-            RetryableError: When the step should be tried again.
-            ConflictError: When another process moved the cycle meanwhile.
+            RetryableError: When a step should be tried again.
+            ConflictError: When another process moved a cycle meanwhile.
         """
         async with self._store.begin() as tx:
-            cycle = await tx.cycles.open_cycle()
-            if cycle is None:
-                return await self._start_if_due(tx)
+            cycles = await tx.cycles.open_cycles()
+            room = len(cycles) < self._challengers and not any(cycle.at_work for cycle in cycles)
+            started = await self._start_if_due(tx) if room else None
+        moved = [started] if started else []
+        failures: list[RetryableError | ConflictError] = []
+        for cycle in sorted(cycles, key=lambda cycle: cycle.at_work):
+            try:
+                moved.append(await self._step(cycle))
+            except (RetryableError, ConflictError) as exc:
+                failures.append(exc)
+        if failures:
+            raise failures[0]
+        return moved
+
+    async def _step(self, cycle: Cycle) -> Cycle:
+        """Does one step of a cycle; a conflict is told: the next look sees how things are."""
         try:
             result = await self._steps[cycle.state](cycle)
         except ConflictError:
-            raise  # somebody else moved a row: the next look sees how it is now
+            raise
         except (PermanentError, ConfigurationError) as exc:
             _log.exception("cycle step failed", extra={"action": "cycle_failed"})
             result = StepResult(reason=str(exc), outcome=CycleOutcome.FAILED)
@@ -125,7 +152,7 @@ class CycleRunner:
             if self._operators_channel:
                 text = (
                     f":fast_forward: {options.adapter_id} is *not tried* any more: "
-                    f"{quoted(reason)}. One challenger has the stage at a time."
+                    f"{quoted(reason)}. One cycle is at work at a time."
                 )
                 await tx.outbox.add(
                     key=f"cycle-request:{request_id}:overtaken",
@@ -134,7 +161,7 @@ class CycleRunner:
                 )
 
     async def next_scheduled(self, tx: Transaction) -> datetime:
-        """Returns when the schedule next starts a cycle, if none is open then."""
+        """Returns when the schedule next starts a cycle, if there is room for one then."""
         return self._schedule.next_after(await self._anchor(tx, self._clock.now()))
 
     async def _anchor(self, tx: Transaction, now: datetime) -> datetime:

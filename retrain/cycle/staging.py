@@ -31,6 +31,7 @@ def experiment_setup(
     wanted = settings.experiment
     policy: dict[str, Any] = {
         "profile": wanted.profile,
+        "challengers": wanted.challengers,
         "holdback_days": wanted.holdback_days,
         "pair_part": PAIR_PART if wanted.pair_votes else 0.0,
     }

@@ -141,12 +141,12 @@ class DeploymentWatch:
         await self._tell(tx, f"watch:{active.id}:{now.isoformat()}", text)
 
     async def _freeze(self, tx: Transaction, active: Deployment, lost: Mapping[str, str]) -> bool:
-        """Pulls the brake when the running experiment names what is lost; True when it was off."""
+        """Pulls the brake when a running experiment names what is lost; True when it was off."""
         route = await tx.routing.route()
-        if route.experiment is None:
+        if not route.experiments:
             return False
-        named = (route.experiment.challenger, route.experiment.champion, route.champion)
-        arms = {adapter.id for adapter in named if adapter is not None}
+        named = [arm for each in route.experiments for arm in (each.challenger, each.champion)]
+        arms = {adapter.id for adapter in (*named, route.champion) if adapter is not None}
         if not arms & set(lost):
             return False
         act = Act(
@@ -181,7 +181,7 @@ class DeploymentWatch:
                 "the last good check may be the base model's."
             )
             if frozen:
-                sentences.append("The experiment is frozen.")
+                sentences.append("Experiments are frozen.")
             sentences.append("Restart the server with its adapters; I tell you when they are back.")
         if change.back:
             sentences.append(f":white_check_mark: *Back: {_listed(change.back)}* is proven again.")

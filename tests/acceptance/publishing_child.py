@@ -132,10 +132,10 @@ async def publish(arguments: list[str], life: Life) -> None:
         await fleet.look()
         if not await publisher.ensure_baseline():
             return False
-        cycle = await runner.tick()
+        cycles = await runner.tick()
         async with store.begin() as tx:
             old = await tx.deployments.in_states("draining")
-        return not old and (cycle is None or cycle.state is CycleState.EXPERIMENTING)
+        return not old and not any(cycle.at_work for cycle in cycles)
 
     await until(done)
     await platform.close()

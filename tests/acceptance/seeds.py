@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from feedback.domain.assignment import assign, bucket
+from feedback.domain.assignment import bucket
 from feedback.domain.correction import Correction, CorrectionSource, CorrectionState
 from feedback.domain.interaction import Arm, Reason
 from feedback.domain.trial import Trial
@@ -120,7 +120,8 @@ def _day(
         ts = f"{at.timestamp():.6f}"
         key, user = f"{TEAM}:{CHANNEL}:{ts}", f"U0TRIAL{rng.randrange(30):02d}"
         place = {"salt": trial.salt, "team": TEAM, "channel": CHANNEL, "thread_ts": ts}
-        arm = assign(**place, share=trial.share)
+        u = bucket(**place)
+        arm = Arm.CHALLENGER if u < trial.share else Arm.CHAMPION
         name = f"{trial.id}-{ts}"
         value = "up" if rng.random() < good[arm] else "down"
         yield (
@@ -130,7 +131,7 @@ def _day(
                 "thread_key": key,
                 "user_id": user,
                 "arm": arm,
-                "u": bucket(**place),
+                "u": u,
                 "share": trial.share,
                 "stage": trial.stage,
                 "assigned_at": at,

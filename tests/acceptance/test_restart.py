@@ -104,8 +104,7 @@ async def opened(store: Store) -> Cycle:
 
     async def there() -> bool:
         async with store.begin() as tx:
-            cycle = await tx.cycles.open_cycle()
-        found.extend([cycle] if cycle else [])
+            found.extend(await tx.cycles.open_cycles())
         return bool(found)
 
     await until(there, LIMIT_S)

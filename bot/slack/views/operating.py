@@ -33,6 +33,7 @@ _MARKS = {
     GateState.NOTE: ":information_source:",
 }
 _GATES_IN_A_BLOCK = 6
+_ENDS = {0: "", 1: " The running experiment ends."}
 
 
 def render(reply: Reply) -> tuple[str, list[Block]]:
@@ -80,22 +81,15 @@ def _facts(status: Status) -> Iterator[str]:
     if now.champion_id is not None:
         yield f"*A rollback leads to*: {escape(model_name(now.previous_id))}"
     yield f"*Served*: the base model{''.join(f', {escape(name)}' for name in status.served)}"
-    trial = status.trial
-    if trial is None:
+    if not status.trials:
         yield "*Experiment*: none is running"
-    else:
+    for trial in status.trials:
         yield (
             f"*Experiment*: {escape(trial.challenger_id)} is {stage_words(trial)}, since "
             f"{_when(trial.started_at)}; "
             f"the evidence says {_evidence(trial.decision)}"
         )
-    if status.cycle is not None:
-        yield f"*Cycle*: {status.cycle.id} is at {status.cycle.state}"
-    elif status.last is not None:
-        outcome = (status.last.outcome or status.last.state).replace("_", " ")
-        yield f"*Last cycle*: {outcome}. {escape(status.last.reason or '')}"
-    else:
-        yield "*Cycle*: none has run yet"
+    yield from _cycles(status)
     if status.next_cycle_at is not None:
         yield f"*Next cycle*: {_when(status.next_cycle_at)}"
     labels = status.labels
@@ -103,6 +97,18 @@ def _facts(status: Status) -> Iterator[str]:
         f"*Labels*: {labels.trainable:,} of {status.label_gate:,}; "
         f"{labels.waiting:,} wait for a reviewer"
     )
+
+
+def _cycles(status: Status) -> Iterator[str]:
+    for cycle in status.cycles:
+        yield f"*Cycle*: {cycle.id} is at {cycle.state}"
+    if status.cycles:
+        return
+    if status.last is None:
+        yield "*Cycle*: none has run yet"
+        return
+    outcome = (status.last.outcome or status.last.state).replace("_", " ")
+    yield f"*Last cycle*: {outcome}. {escape(status.last.reason or '')}"
 
 
 def _pulse(status: Status) -> Iterator[str]:
@@ -118,10 +124,10 @@ def _pulse(status: Status) -> Iterator[str]:
 
 
 def _why(report: WhyReport) -> list[Block]:
-    return [*_outlook("Training", report.training), *_outlook("Promotion", report.promotion)]
+    return [block for outlook in report.outlooks for block in _outlook(outlook)]
 
 
-def _outlook(title: str, outlook: Outlook) -> list[Block]:
+def _outlook(outlook: Outlook) -> list[Block]:
     expected = ""
     if outlook.closed:
         expected = (
@@ -130,7 +136,7 @@ def _outlook(title: str, outlook: Outlook) -> list[Block]:
             else " Nobody can tell yet when."
         )
     blocks: list[Block] = [
-        {"type": "header", "text": {"type": "plain_text", "text": title}},
+        {"type": "header", "text": {"type": "plain_text", "text": clip(outlook.title, 150)}},
         markdown(f"{escape(outlook.headline)}{expected}"),
     ]
     lines = [_gate(gate) for gate in outlook.gates]
@@ -156,8 +162,7 @@ def _question(asked: Confirmation) -> str:
     seen = Standing.from_row(asked.shown)
     champion = escape(model_name(seen.champion_id))
     if asked.act is OperatorAct.ROLLBACK:
-        running = seen.experiment_id is not None and not seen.undecided
-        ends = " The running experiment ends." if running else ""
+        ends = _ENDS.get(seen.running, f" All {seen.running} running experiments end.")
         return (
             f"Go back from *{champion}* to *{escape(model_name(seen.previous_id))}*, "
             f"from the next question on?{ends}"

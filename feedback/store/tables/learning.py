@@ -182,7 +182,8 @@ assignments = Table(
     "assignments",
     metadata,
     Column("experiment_id", ForeignKey("experiments.id", ondelete="CASCADE"), primary_key=True),
-    Column("thread_key", Text, primary_key=True),
+    # Every turn asks for the arms of its thread.
+    Column("thread_key", Text, primary_key=True, index=True),
     Column("user_id", Text, nullable=False),
     Column("arm", Text, nullable=False),
     Column("u", Float, nullable=False),

@@ -34,12 +34,14 @@ cycles = Table(
     moment("started_at"),
     moment("updated_at"),
     moment("ended_at", nullable=True),
-    # One cycle at a time: a second open row is refused by the database itself.
+    # One adapter is made at a time: a second row at work on one is refused by the database itself.
     Index(
-        "uq_cycles_open",
+        "uq_cycles_at_work",
         sql_text("(ended_at is null)"),
         unique=True,
-        postgresql_where=sql_text("ended_at is null"),
+        postgresql_where=sql_text(
+            "ended_at is null and state not in ('experimenting', 'promoting')"
+        ),
     ),
 )
 

@@ -15,7 +15,7 @@ from feedback.web.pages.acts import ACTOR, ON_THE_PAGE
 from feedback.web.rendering import page
 from feedback.web.site import Site, site_of
 from feedback.web.views.experiment import approval_view, decision_tone, experiment_view
-from feedback.why import read_why
+from feedback.why import read_promotion
 
 router = APIRouter()
 _SHOWN = 100
@@ -41,10 +41,7 @@ async def experiment(experiment_id: str, site: Annotated[Site, Depends(site_of)]
         stages = await tx.experiments.stages(experiment_id)
         looks = await tx.experiments.looks(experiment_id)
         entries = await tx.audit.entries(subject=f"experiment:{experiment_id}")
-        current = await tx.experiments.current()
-        outlook = None
-        if current is not None and current.id == experiment_id:
-            outlook = (await read_why(tx, site.why, now)).promotion
+        outlook = await read_promotion(tx, trial, now) if trial.ended_at is None else None
         approval = await tx.approvals.get(trial.id, trial.version)
         against = await read_objections(tx, trial)
     found = experiment_view(trial, stages, now, looks=looks, outlook=outlook)
@@ -86,7 +83,7 @@ async def pause(
 ) -> Response:
     """Lets no new thread join an experiment, or lets it go on."""
     async with site.store.begin() as tx:
-        await set_pause(tx, _act(site, ON_THE_PAGE), on=value == "on", experiment_id=experiment_id)
+        await set_pause(tx, _act(site, ON_THE_PAGE), on=value == "on", experiment=experiment_id)
     return RedirectResponse(f"/experiments/{experiment_id}", status_code=303)
 
 

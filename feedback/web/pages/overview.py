@@ -68,6 +68,7 @@ async def read_overview(tx: Transaction, site: Site) -> views.Overview:
     champion, _ = await tx.adapters.champion()
     active = await tx.deployments.active()
     cycles = await tx.cycles.latest(10)
+    opened = await tx.cycles.open_cycles()
     datasets = await tx.datasets.latest(1)
     frozen = await tx.overview.switch(FROZEN)
     return views.Overview(
@@ -78,9 +79,10 @@ async def read_overview(tx: Transaction, site: Site) -> views.Overview:
             now,
         ),
         deployment=views.deployment_view(active),
-        cycle=await _running(tx, next((c for c in cycles if c.ended_at is None), None)),
+        # With several open ones, that which is at work on an adapter was started last.
+        cycle=await _running(tx, opened[-1] if opened else None),
         last=views.last_cycle(cycles),
-        experiment=await _experiment(tx, site),
+        experiments=await _experiments(tx, site),
         labels=views.label_gate(
             await tx.overview.labels(site.consent),
             site.label_gate,
@@ -105,8 +107,10 @@ async def _running(tx: Transaction, cycle: Cycle | None) -> views.RunningCycle |
     return views.running_cycle(cycle, entries, await tx.training.get(f"run-{cycle.id}"))
 
 
-async def _experiment(tx: Transaction, site: Site) -> ExperimentView | None:
-    trial = await tx.experiments.current()
-    if trial is None:
-        return None
-    return experiment_view(trial, await tx.experiments.stages(trial.id), site.clock.now())
+async def _experiments(tx: Transaction, site: Site) -> tuple[ExperimentView, ...]:
+    return tuple(
+        [
+            experiment_view(trial, await tx.experiments.stages(trial.id), site.clock.now())
+            for trial in await tx.experiments.current()
+        ]
+    )

@@ -118,7 +118,7 @@ class Overview:
     deployment: DeploymentView | None
     cycle: RunningCycle | None
     last: LastCycle | None
-    experiment: ExperimentView | None
+    experiments: tuple[ExperimentView, ...]
     labels: LabelGate
     pulse: Pulse
     backlog: Backlog

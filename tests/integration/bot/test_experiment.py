@@ -37,7 +37,7 @@ insert into deployments (platform, base_model, base_name, replicas, adapters, st
     created_at, updated_at) values ('process', 'b', 'tgi', '[]', '[{"name": "new"}]', 'active',
     'http://model', '{"template_sha256": "t", "adapters": {"new": {}}}', :at, :at);
 insert into experiments (id, cycle_id, challenger_id, salt, policy, state, stage, share, version,
-    started_at) values ('e', 'c', 'new', 'salt', '{}', 'RAMP', 'RAMP', 1.0, 1, :at);
+    started_at) values ('e', 'c', 'new', 'salt', '{}', 'RAMP', 'RAMP', 0.999999999, 1, :at);
 """
 
 
@@ -81,7 +81,7 @@ async def test_a_new_thread_gets_its_arm_and_the_record_says_everything(trial: S
     assert (answered.arm, answered.adapter_id, answered.adapter_sha256) == (
         Arm.CHALLENGER, "new", "abc",
     )  # fmt: skip
-    assert (answered.experiment_id, answered.share, answered.salt) == ("e", 1.0, "salt")
+    assert (answered.experiment_id, answered.share, answered.salt) == ("e", 0.999999999, "salt")
     assert (answered.base_model, answered.template_sha256) == ("b", "t")
     assert answered.error is None
 
@@ -112,7 +112,7 @@ async def test_a_thread_keeps_its_arm_when_the_share_changes(trial: Store) -> No
         await tx.connection.execute(text("update experiments set share = 0"))
     later = await ask(bot, question(START.timestamp() + 120, first.thread_ts))
     other = await ask(bot, question(START.timestamp() + 180))
-    assert (later.arm, later.share) == (Arm.CHALLENGER, 1.0)
+    assert (later.arm, later.share) == (Arm.CHALLENGER, 0.999999999)
     assert other.arm is Arm.CHAMPION
 
 

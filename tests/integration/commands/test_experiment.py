@@ -169,7 +169,7 @@ def test_start_queues_an_adapter_that_exists(
 ) -> None:
     on_stage(database_url, clock)
     told = understudy("start", "new", "--by", "amira")
-    assert "new is published and tried as soon as no other cycle is open" in told.stdout
+    assert "new is published and tried as soon as there is room for it" in told.stdout
     assert isinstance(understudy("start", "nobody").exception, NotFoundError)
     engine = create_engine(database_url)
     with engine.begin() as connection:

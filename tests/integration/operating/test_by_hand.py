@@ -93,14 +93,11 @@ async def test_the_cycle_ends_as_promoted_and_it_is_told(store: Store) -> None:
         },
         OPERATORS,
     )
-    waiting = await runner.tick()
-    assert waiting is not None
+    (waiting,) = await runner.tick()
     assert waiting.state is CycleState.EXPERIMENTING
     await ask(store)
-    promoting, done = await runner.tick(), await runner.tick()
-    assert promoting is not None
+    (promoting,), (done,) = await runner.tick(), await runner.tick()
     assert promoting.state is CycleState.PROMOTING
-    assert done is not None
     assert (done.id, done.outcome) == (cycle.id, CycleOutcome.PROMOTED)
     told = await notices(store)
     assert "asked to *promote* new" in told[0]

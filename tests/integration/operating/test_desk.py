@@ -176,8 +176,7 @@ async def test_pause_and_resume(desk: Desk) -> None:
     ]  # fmt: skip
     status = await desk.say(REVIEWER, Verb.STATUS)
     assert isinstance(status, Status)
-    assert status.trial is not None
-    assert status.trial.paused_at is None
+    assert [trial.paused_at for trial in status.trials] == [None]
     async with desk.store.begin() as tx:
         entries = await tx.audit.entries(subject="experiment:e-c1")
     assert [(e.actor, e.reason) for e in entries] == [
@@ -191,7 +190,7 @@ async def test_help_status_and_why(desk: Desk) -> None:
     assert helped == Help(role=Role.AGENT)
     status = await desk.say(REVIEWER, Verb.STATUS)
     assert isinstance(status, Status)
-    assert status.trial is not None
+    assert [trial.challenger_id for trial in status.trials] == ["new"]
     assert (status.standing.challenger_id, status.label_gate) == ("new", 100)
     report = await desk.say(REVIEWER, Verb.WHY)
     assert isinstance(report, WhyReport)

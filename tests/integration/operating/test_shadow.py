@@ -50,7 +50,9 @@ async def theatre_with(store: Store, challenger: Challenger, *, votes: bool = Fa
     before = await open_cycle(store, "earlier")
     await theatre.meet(await theatre.to_stage(before), alike, QUESTIONS)
     async with store.begin() as tx:
-        await tx.connection.exec_driver_sql("update experiments set state = 'FUTILE'")
+        await tx.connection.exec_driver_sql(
+            "update experiments set state = 'FUTILE', ended_at = started_at"
+        )
     plan = ShadowPlan(last=20, prompt=DEFAULT_POLICY, votes=votes)
     theatre.shadow = ShadowReplay(store, theatre.clock, challenger, GUIDE, plan)
     return theatre

@@ -1,4 +1,4 @@
-"""A server that is restarted without an adapter: traffic leaves it, the experiment is frozen."""
+"""A server that is restarted without an adapter: traffic leaves it, experiments are frozen."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -150,7 +150,7 @@ async def test_a_lost_challenger_freezes_the_experiment_until_a_person_lets_go(
         assert len(told) == 1
         assert "*Lost: amber.*" in told[0]
         assert "so cobalt answers" in told[0]
-        assert "The experiment is frozen" in told[0]
+        assert "Experiments are frozen" in told[0]
         await stage.look()
         assert len(await stage.notices()) == 1, "what is known is told once"
 

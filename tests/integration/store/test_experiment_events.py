@@ -72,18 +72,20 @@ async def _answered_thread(
         )
     )
     await tx.routing.assign(
-        Assignment(
-            experiment_id=trial.id,
-            thread_key=name,
-            user_id="U",
-            arm=Arm.CHAMPION,
-            u=0.5,
-            share=0.25,
-            stage="RAMP",
-            adapter_sha256=None,
-            forced_reason=forced,
-            assigned_at=assigned_at,
-        )
+        [
+            Assignment(
+                experiment_id=trial.id,
+                thread_key=name,
+                user_id="U",
+                arm=Arm.CHAMPION,
+                u=0.5,
+                share=0.25,
+                stage="RAMP",
+                adapter_sha256=None,
+                forced_reason=forced,
+                assigned_at=assigned_at,
+            )
+        ]
     )
 
 

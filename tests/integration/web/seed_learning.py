@@ -273,16 +273,18 @@ async def run_experiment(tx: Transaction) -> None:
         )  # fmt: skip
         trial = await tx.experiments.note(trial, look, EVIDENCE)
     await tx.routing.assign(
-        Assignment(
-            experiment_id=TRIAL,
-            thread_key=f"T1:C1:{ODD}",
-            user_id="U1",
-            arm=Arm.CHALLENGER,
-            u=0.1234,
-            share=0.25,
-            stage="RAMP",
-            adapter_sha256=None,
-            forced_reason=None,
-            assigned_at=NOW,
-        )
+        [
+            Assignment(
+                experiment_id=TRIAL,
+                thread_key=f"T1:C1:{ODD}",
+                user_id="U1",
+                arm=Arm.CHALLENGER,
+                u=0.1234,
+                share=0.25,
+                stage="RAMP",
+                adapter_sha256=None,
+                forced_reason=None,
+                assigned_at=NOW,
+            )
+        ]
     )

@@ -2,13 +2,13 @@
 
 import hashlib
 import random
+from collections import Counter
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from feedback.domain.assignment import assign, bucket
-from feedback.domain.interaction import Arm
+from feedback.domain.assignment import bucket, draw
 from feedback.errors import InvalidInputError
 
 ids = st.text(st.characters(codec="utf-8", exclude_characters="|"), min_size=1, max_size=20)
@@ -22,30 +22,57 @@ def test_bucket_is_the_documented_hash(salt: str, team: str, channel: str, ts: s
     assert 0.0 <= expected < 1.0
 
 
-@given(ids, ids, ids, ids, st.floats(0, 1), st.floats(0, 1))
-def test_a_larger_share_never_moves_a_thread_back(
-    salt: str, team: str, channel: str, ts: str, one: float, other: float
-) -> None:
+SHARES = st.floats(0, 0.95)
+POSITIONS = st.integers(0, 2**53 - 1).map(lambda n: n / 2**53)
+
+
+@given(POSITIONS, SHARES, SHARES)
+def test_a_larger_share_never_moves_a_thread_back(u: float, one: float, other: float) -> None:
     small, large = sorted((one, other))
-    parts = {"salt": salt, "team": team, "channel": channel, "thread_ts": ts}
-    if assign(**parts, share=small) is Arm.CHALLENGER:
-        assert assign(**parts, share=large) is Arm.CHALLENGER
-    assert assign(**parts, share=0.0) is Arm.CHAMPION
-    assert assign(**parts, share=1.0) is Arm.CHALLENGER
+    if draw(u, [small]).winner is not None:
+        assert draw(u, [large]).winner is not None
+    assert draw(u, [0.0]).winner is None
 
 
-@pytest.mark.parametrize("share", [0.05, 0.25, 0.5])
-def test_shares_come_out_as_promised(share: float) -> None:
+@given(POSITIONS, SHARES)
+def test_one_challenger_gets_what_lies_below_its_share(u: float, share: float) -> None:
+    result = draw(u, [share])
+    assume(abs(u - share) > 1e-12)
+    assert (result.winner is not None) is (u < share)
+    (position,) = result.us
+    assert position == pytest.approx(u, abs=1e-12)
+
+
+@given(POSITIONS, st.lists(SHARES, min_size=1, max_size=5))
+def test_one_draw_serves_every_challenger(u: float, shares: list[float]) -> None:
+    result = draw(u, shares)
+    assert len(result.us) == len(shares)
+    for k, (position, share) in enumerate(zip(result.us, shares, strict=True)):
+        if result.winner not in {None, k}:
+            assert position is None, "the thread tells nothing about this challenger"
+            continue
+        assert position is not None
+        assert -1e-12 <= position < 1.0 + 1e-12
+        if abs(position - share) > 1e-9:
+            assert (position < share) is (result.winner == k)
+
+
+@pytest.mark.parametrize("shares", [(0.05,), (0.25,), (0.5,), (0.5, 0.5), (0.5, 0.05, 0.25)])
+def test_shares_come_out_as_promised_whatever_the_others_have(shares: tuple[float, ...]) -> None:
     rng = random.Random(7)
     n = 20_000
-    challengers = 0
-    for _ in range(n):
-        arm = assign(
-            salt="s1", team="T1", channel="C1", thread_ts=f"{rng.random() * 1e9:.6f}", share=share
-        )
-        challengers += arm is Arm.CHALLENGER
-    sd = (share * (1 - share) / n) ** 0.5
-    assert abs(challengers / n - share) < 4.5 * sd
+    winners = Counter(
+        draw(bucket("s1", "T1", "C1", f"{rng.random() * 1e9:.6f}"), shares).winner for _ in range(n)
+    )
+    for k, share in enumerate(shares):
+        two = winners[k] + winners[None]
+        sd = (share * (1 - share) / two) ** 0.5
+        assert abs(winners[k] / two - share) < 4.5 * sd
+
+
+def test_equal_halves_split_equally_among_all() -> None:
+    thirds = [draw((n + 0.5) / 999, [0.5, 0.5]).winner for n in range(999)]
+    assert Counter(thirds) == {0: 333, 1: 333, None: 333}
 
 
 def test_salts_are_independent() -> None:
@@ -72,7 +99,7 @@ def test_ids_that_could_collide_are_refused(salt: str, team: str, channel: str, 
         bucket(salt, team, channel, ts)
 
 
-@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
 def test_a_share_that_is_none_is_refused(share: float) -> None:
-    with pytest.raises(InvalidInputError, match="from 0 to 1"):
-        assign(salt="s", team="T", channel="C", thread_ts="1", share=share)
+    with pytest.raises(InvalidInputError, match="from 0 to below 1"):
+        draw(0.5, [0.5, share])

@@ -33,8 +33,8 @@ STATUS = Status(
     champion_since=NOW,
     served=("new", HOSTILE),
     brake=SwitchState(value="on", set_by="U0ADMIN", set_at=NOW),
-    trial=trial(),
-    cycle=None,
+    trials=(trial(),),
+    cycles=(),
     last=replace(CYCLE, reason=HOSTILE * 50),
     next_cycle_at=NOW,
     labels=LabelCounts(approved=20, trainable=15, waiting=2),
@@ -50,7 +50,7 @@ EMPTY = replace(
     champion_since=None,
     served=(),
     brake=None,
-    trial=None,
+    trials=(),
     last=None,
     next_cycle_at=None,
 )
@@ -80,8 +80,8 @@ REPLIES = [
     *(Help(role=role) for role in Role),
     STATUS,
     EMPTY,
-    why(READY, None, NOW),
-    why(HOSTILE_FACTS, TrialFacts(trial=trial(), lately=LATELY), NOW),
+    why(READY, [], NOW),
+    why(HOSTILE_FACTS, [TrialFacts(trial=trial(), lately=LATELY)], NOW),
     *(asked(act) for act in OperatorAct),
     Said(text="Done."),
 ]
@@ -154,6 +154,6 @@ def test_forgetting_names_the_person() -> None:
 
 def test_why_names_the_date_and_what_is_missing() -> None:
     facts = replace(READY, labels=900)
-    shown = "\n".join(found for _, found in texts(render(why(facts, None, NOW))[1]))
+    shown = "\n".join(found for _, found in texts(render(why(facts, [], NOW))[1]))
     assert "100 approved corrections missing at 10.0 a day" in shown
     assert f"expected on {NOW + timedelta(days=10):%Y-%m-%d}" in shown

@@ -32,7 +32,7 @@ def trial(low: float | None = -0.0299, **changes: Any) -> Trial:  # noqa: ANN401
 
 
 FACTS = OverrideFacts(
-    trial=trial(), champion_id="old", frozen=False, rival=None, blocked_by=None, gates=GATES,
+    trial=trial(), champion_id="old", frozen=False, rivals=(), blocked_by=None, gates=GATES,
     compared=True, served=True, coming=True,
 )  # fmt: skip
 
@@ -61,7 +61,7 @@ def test_gains_are_read_from_what_the_gates_write() -> None:
     ("change", "words"),
     [
         ({"frozen": True}, "unfreeze it first"),
-        ({"rival": trial(id="e2", state="CANARY", ended_at=None)}, "e2 is stage TEST"),
+        ({"rivals": (trial(id="e2", state="CANARY", ended_at=None),)}, "e2 is stage TEST"),
         ({"champion_id": "newer"}, "the champion is newer by now: `understudy experiment start"),
         ({"champion_id": None}, "the champion is the base model by now"),
         ({"blocked_by": "new"}, "new was taken back: train a new one"),

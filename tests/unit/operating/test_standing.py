@@ -12,6 +12,8 @@ SEEN = Standing(
     champion_version=4,
     previous_id=None,
     frozen=False,
+    running=2,
+    waiting=("e2",),
     experiment_id="e1",
     challenger_id="two",
     state="TEST",
@@ -32,8 +34,7 @@ def test_nothing_moved(act: OperatorAct) -> None:
         ({"decision": "HOLD_response"}, "said undecided and says hold: response now", False),
         ({"frozen": True}, "traffic was frozen", False),
         ({"paused": True}, "the experiment was paused", False),
-        ({"experiment_id": None}, "experiment e1 is over", False),
-        ({"experiment_id": "e2"}, "e2 is running", False),
+        ({"state": "FUTILE"}, "from TEST to FUTILE", False),
     ],
 )
 def test_what_moved(moved: dict[str, object], words: str, matters_for_rollback: bool) -> None:

@@ -44,7 +44,7 @@ READY = LearningFacts(
     clean=1100,
     patterns=(pattern(40, Verdict.FINE_TUNE),),
     failures_lately=7,
-    open_cycle=None,
+    open_cycles=(),
     last_cycle=None,
     next_cycle_at=SUNDAY,
     frozen=None,
@@ -68,14 +68,14 @@ def gate(outlook: Outlook, name: str) -> Gate:
 
 
 def test_nothing_in_the_way() -> None:
-    outlook = why(READY, None, NOW).training
+    outlook = why(READY, [], NOW).training
     assert outlook.closed == ()
     assert "Nothing stands in the way" in outlook.headline
     assert outlook.expected == SUNDAY, "open gates wait for the schedule"
 
 
 def test_missing_labels_have_a_date_from_the_recent_rate() -> None:
-    outlook = why(replace(READY, labels=900), None, NOW).training
+    outlook = why(replace(READY, labels=900), [], NOW).training
     labels = gate(outlook, "labels")
     assert (labels.state, labels.missing, labels.per_day) == (GateState.CLOSED, 100, 10.0)
     assert labels.expected == NOW + timedelta(days=10)
@@ -86,17 +86,17 @@ def test_missing_labels_have_a_date_from_the_recent_rate() -> None:
 
 def test_the_slowest_gate_decides_and_the_schedule_is_waited_for() -> None:
     soon = replace(READY, labels=990, patterns=(pattern(28, Verdict.FINE_TUNE),))
-    outlook = why(soon, None, NOW).training
+    outlook = why(soon, [], NOW).training
     assert gate(outlook, "labels").expected == NOW + timedelta(days=1)
     assert gate(outlook, "patterns").expected == NOW + timedelta(days=2)
     assert outlook.expected == SUNDAY
 
 
 def test_no_date_without_a_rate() -> None:
-    outlook = why(replace(READY, labels=900, labels_lately=0), None, NOW).training
+    outlook = why(replace(READY, labels=900, labels_lately=0), [], NOW).training
     assert gate(outlook, "labels").expected is None
     assert outlook.expected is None
-    text = "\n".join(why(replace(READY, labels=900, labels_lately=0), None, NOW).lines())
+    text = "\n".join(why(replace(READY, labels=900, labels_lately=0), [], NOW).lines())
     assert "none came in the last 7 days" in text
     assert "nobody can tell yet" in text
 
@@ -108,7 +108,7 @@ def test_cheaper_fixes_and_the_last_cycle_are_named() -> None:
         last_cycle=CYCLE,
         frozen=Frozen(by="U1", since=NOW),
     )
-    outlook = why(facts, None, NOW).training
+    outlook = why(facts, [], NOW).training
     assert [item.gate for item in outlook.closed] == ["patterns", "cheaper fixes"]
     assert "refund (document, 400)" in gate(outlook, "cheaper fixes").reason
     assert "not needed: too few" in gate(outlook, "last cycle").reason
@@ -117,7 +117,7 @@ def test_cheaper_fixes_and_the_last_cycle_are_named() -> None:
 
 def test_a_cycle_at_work_stands_in_the_way() -> None:
     cycle = replace(CYCLE, state=CycleState.EXPERIMENTING, outcome=None, ended_at=None)
-    outlook = why(replace(READY, open_cycle=cycle), None, NOW).training
+    outlook = why(replace(READY, open_cycles=(cycle,)), [], NOW).training
     assert [item.gate for item in outlook.closed] == ["running cycle"]
     assert outlook.expected is None
     assert "at work (experimenting)" in outlook.headline
@@ -129,7 +129,7 @@ def test_a_cycle_at_work_stands_in_the_way() -> None:
 def test_the_report_and_the_cycle_agree(labels: int, size: int, untried: int) -> None:
     patterns = (pattern(size, Verdict.FINE_TUNE), pattern(untried, Verdict.DOCUMENT, "refund"))
     facts = replace(READY, labels=labels, patterns=patterns)
-    closed = {item.gate for item in why(facts, None, NOW).training.closed}
+    closed = {item.gate for item in why(facts, [], NOW).training.closed}
     assert (not closed) == weigh(patterns, labels, facts.thresholds).train
 
 
@@ -180,7 +180,7 @@ LATELY = {"champion_rated": 14, "challenger_rated": 70}
 
 
 def test_a_running_experiment_tells_every_gate() -> None:
-    outlook = why(READY, TrialFacts(trial=trial(), lately=LATELY), NOW).promotion
+    outlook = why(READY, [TrialFacts(trial=trial(), lately=LATELY)], NOW).promotions[0]
     assert [item.gate for item in outlook.closed] == [
         "evidence",
         "duration",
@@ -204,17 +204,17 @@ def test_a_running_experiment_tells_every_gate() -> None:
 
 def test_frozen_stands_in_the_way_of_a_promotion() -> None:
     frozen = replace(READY, frozen=Frozen(by="U1", since=NOW))
-    outlook = why(frozen, TrialFacts(trial=trial(), lately={}), NOW).promotion
+    outlook = why(frozen, [TrialFacts(trial=trial(), lately={})], NOW).promotions[0]
     assert outlook.closed[0].gate == "frozen"
 
 
 def test_paused_stands_in_the_way_with_who_and_when() -> None:
     paused = trial(paused_at=NOW, paused_by="amira")
-    outlook = why(READY, TrialFacts(trial=paused, lately=LATELY), NOW).promotion
+    outlook = why(READY, [TrialFacts(trial=paused, lately=LATELY)], NOW).promotions[0]
     assert outlook.closed[0].gate == "paused"
     assert "amira paused it on 2026-03-04" in outlook.closed[0].reason
     unmet = replace(paused, stage="", state="LOADED")
-    outlook = why(READY, TrialFacts(trial=unmet, lately={}), NOW).promotion
+    outlook = why(READY, [TrialFacts(trial=unmet, lately={})], NOW).promotions[0]
     assert [item.gate for item in outlook.closed] == ["paused", "loaded"]
 
 
@@ -222,35 +222,35 @@ def test_an_undecided_end_says_whether_a_person_may_go_over_it() -> None:
     over = TrialFacts(
         trial=trial(ended_at=NOW, state="INCONCLUSIVE"), lately={}, by_hand="an admin may"
     )
-    gates = why(READY, over, NOW).promotion.gates
+    gates = why(READY, [over], NOW).promotions[0].gates
     assert [(item.gate, item.reason) for item in gates[1:]] == [("by hand", "an admin may")]
     asked = replace(over, requested_by="U1")
-    assert "U1 asked" in why(READY, asked, NOW).promotion.gates[1].reason
+    assert "U1 asked" in why(READY, [asked], NOW).promotions[0].gates[1].reason
 
 
 def test_without_an_experiment_there_is_nothing_to_promote() -> None:
-    assert why(READY, None, NOW).promotion.closed[0].gate == "experiment"
+    assert why(READY, [], NOW).promotions[0].closed[0].gate == "experiment"
     ended = trial(ended_at=NOW, decision="FUTILE")
-    (only,) = why(READY, TrialFacts(trial=ended, lately={}), NOW).promotion.gates
+    (only,) = why(READY, [TrialFacts(trial=ended, lately={})], NOW).promotions[0].gates
     assert "new ended on 2026-03-04 as FUTILE" in only.reason
 
 
 def test_an_experiment_that_nobody_looked_at_yet() -> None:
     fresh = trial(evidence=None, decision=None)
-    outlook = why(READY, TrialFacts(trial=fresh, lately={}, requested_by="U1"), NOW).promotion
+    outlook = why(READY, [TrialFacts(trial=fresh, lately={}, requested_by="U1")], NOW).promotions[0]
     assert "nothing has been looked at" in gate(outlook, "evidence").reason
     assert "U1 asked" in gate(outlook, "by hand").reason
 
 
 def test_before_the_first_data_set_nothing_is_said_of_it() -> None:
     facts = replace(READY, clean=None, waiting=0)
-    assert gate(why(facts, None, NOW).training, "labels").reason == (
+    assert gate(why(facts, [], NOW).training, "labels").reason == (
         "1,200 of 1,000 approved corrections"
     )
 
 
 def test_it_is_json() -> None:
-    report = why(READY, TrialFacts(trial=trial(), lately=LATELY), NOW)
+    report = why(READY, [TrialFacts(trial=trial(), lately=LATELY)], NOW)
     row = json.loads(json.dumps(report.to_row()))
     assert row["training"]["expected"] == SUNDAY.isoformat()
-    assert {item["state"] for item in row["promotion"]["gates"]} == {"open", "closed", "note"}
+    assert {item["state"] for item in row["promotions"][0]["gates"]} == {"open", "closed", "note"}

@@ -76,7 +76,7 @@ def test_a_login_leads_to_pages_of_this_site_only(target: str, kept: str) -> Non
 
 
 def test_metrics_escape_their_labels() -> None:
-    odd = Gauge(name="m", help="Help.", label="l", samples={'a"b\\c\nd': 1.5})
+    odd = Gauge(name="m", help="Help.", labels=("l",), samples={('a"b\\c\nd',): 1.5})
     none = Gauge(name="n", help="Help.", samples={})
     assert exposition([odd, none]) == (
         '# HELP m Help.\n# TYPE m gauge\nm{l="a\\"b\\\\c\\nd"} 1.5\n'
