@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from feedback.domain.interaction import Interaction, InteractionState
-from feedback.domain.trial import Approval, ShadowAnswer, Verdict
+from feedback.domain.trial import Approval, ShadowAnswer, Trial, Verdict
 from feedback.store.conversations import to_interaction
 from feedback.store.tables.base import to_domain
 from feedback.store.tables.conversations import interactions
@@ -73,15 +73,14 @@ class SqlShadows:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def questions(
-        self, experiment_id: str, *, last: int, before: datetime
-    ) -> list[Interaction]:
-        """Returns those of the last real questions that the challenger has not answered yet.
+    async def questions(self, trial: Trial, *, last: int) -> list[Interaction]:
+        """Returns those of the champion's last answers that the challenger has no other to yet.
+
+        Answers of other models are left out: with several challengers on stage they are many.
 
         Args:
-            experiment_id: Whose challenger.
+            trial: The experiment; what was answered before its start counts.
             last: How many of the newest questions there are to answer in all.
-            before: Only questions that were answered before this moment.
         """
         newest = (
             select(interactions)
@@ -89,14 +88,15 @@ class SqlShadows:
                 interactions.c.state == InteractionState.POSTED,
                 interactions.c.answer.is_not(None),
                 interactions.c.abstained.is_(False),
-                interactions.c.answered_at < before,
+                interactions.c.answered_at < trial.started_at,
+                interactions.c.adapter_id.is_not_distinct_from(trial.champion_id),
             )
             .order_by(interactions.c.answered_at.desc(), interactions.c.id)
             .limit(last)
             .subquery()
         )
         done = select(shadow_answers.c.interaction_id).where(
-            shadow_answers.c.experiment_id == experiment_id
+            shadow_answers.c.experiment_id == trial.id
         )
         rows = await self._connection.execute(
             select(newest).where(newest.c.id.not_in(done)).order_by(newest.c.answered_at)

@@ -69,9 +69,7 @@ class ShadowReplay:
         """
         async with self._store.begin() as tx:
             route = await tx.routing.route()
-            todo = await tx.shadows.questions(
-                trial.id, last=self._plan.last, before=trial.started_at
-            )
+            todo = await tx.shadows.questions(trial, last=self._plan.last)
             now = [
                 (question, await self._messages(tx, question), await self._passages(tx, question))
                 for question in todo[:AT_ONCE]

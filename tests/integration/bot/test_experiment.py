@@ -11,7 +11,7 @@ import feedback.samples
 from bot.answering import Answering, AnswerSettings
 from bot.guarding import StyleGuard
 from bot.redacting import ThreadRedactor
-from bot.routing import TurnRouter
+from bot.routing import OTHER_CHALLENGER, TurnRouter
 from bot.slack.payloads import Question
 from feedback.clock import FixedClock
 from feedback.domain.interaction import Arm, Interaction
@@ -152,3 +152,47 @@ async def test_paused_a_thread_keeps_its_arm_and_new_ones_meet_the_champion(tria
 async def test_without_a_model_server_the_question_waits(store: Store) -> None:
     with pytest.raises(UnavailableError, match="no model server"):
         await ask(answering(store, FakeTextGenerator([ANSWER])), question())
+
+
+RIVAL = """
+insert into adapters (id, sha256, path, base_model, template_sha256, dataset_id, training_run_id,
+    signature, state, created_at) values ('rival', 'def', '', 'b', 't', 'd', 'r', '{}', 'x', :at);
+update deployments set proof = '{"template_sha256": "t", "adapters": {"new": {}, "rival": {}}}';
+update experiments set share = 0.5;
+insert into experiments (id, cycle_id, challenger_id, salt, policy, state, stage, share, version,
+    started_at) values ('f', 'c2', 'rival', 'pepper', '{}', 'TEST', 'TEST', 0.5, 1, :at);
+"""
+
+
+async def test_two_challengers_share_the_threads(trial: Store) -> None:
+    async with trial.begin() as tx:
+        for statement in RIVAL.split(";\n")[:-1]:
+            await tx.connection.execute(text(statement), {"at": START})
+    bot = answering(trial, FakeTextGenerator([ANSWER]))
+    answers = [await ask(bot, question(START.timestamp() + 60 * n)) for n in range(1, 31)]
+    by = {name: [a for a in answers if a.adapter_id == name] for name in (None, "new", "rival")}
+    assert all(by.values()), "each of them met somebody"
+    arms = {
+        None: {("e", "champion", None), ("f", "champion", None)},
+        "new": {("e", "challenger", None), ("f", "champion", OTHER_CHALLENGER)},
+        "rival": {("e", "champion", OTHER_CHALLENGER), ("f", "challenger", None)},
+    }
+    async with trial.begin() as tx:
+        for name, found in by.items():
+            stored = await tx.routing.assignments(found[0].thread_key)
+            rows = {(row.experiment_id, row.arm.value, row.forced_reason) for row in stored}
+            assert rows == arms[name]
+            assert {a.experiment_id for a in found} == {"f" if name == "rival" else "e"}
+        await tx.connection.execute(text("update experiments set state = 'FUTILE' where id = 'e'"))
+    again = {
+        name: await ask(
+            bot, question(START.timestamp() + 9000 + n, found[0].thread_key.rpartition(":")[2])
+        )
+        for n, (name, found) in enumerate(by.items())
+    }
+    told = {name: (a.adapter_id, a.arm, a.experiment_id) for name, a in again.items()}
+    assert told == {
+        None: (None, Arm.CHAMPION, "f"),
+        "new": (None, None, None),
+        "rival": ("rival", Arm.CHALLENGER, "f"),
+    }, "what met a challenger that is gone tells nothing about the other"

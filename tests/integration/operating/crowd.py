@@ -3,15 +3,16 @@
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Table, insert
 
+from bot.routing import OTHER_CHALLENGER
 from feedback.clock import FixedClock
-from feedback.domain.assignment import bucket
+from feedback.domain.assignment import bucket, draw
 from feedback.domain.cycle import Cycle, CycleOptions, CycleState, StepResult
 from feedback.domain.trial import Trial
 from feedback.store.tables.conversations import interactions, threads
@@ -132,52 +133,97 @@ class Theatre:
             lost: Share of the challenger's threads that leave no trace at all.
             bad: Share of the challenger's answers that are off brand.
         """
-        rng = random.Random(trial.id + trial.stage)
+        await self.meet_all([trial], lambda name: rate(name is not None), count, lost=lost, bad=bad)
+
+    async def meet_all(
+        self,
+        trials: Sequence[Trial],
+        rate: Callable[[str | None], float],
+        count: int = 120,
+        *,
+        lost: float = 0.0,
+        bad: float = 0.0,
+    ) -> None:
+        """The same where several challengers share the threads.
+
+        Args:
+            trials: The experiments with their stages.
+            rate: Chance that an answer is liked, by challenger; None is the champion.
+            count: Questions.
+            lost: Share of the challengers' threads that leave no trace at all.
+            bad: Share of the challengers' answers that are off brand.
+        """
+        rng = random.Random(trials[0].id + trials[0].stage)
         rows: dict[Table, list[dict[str, object]]] = {}
         for number in range(count):
             self.asked += 1
             at = self.clock.now() + timedelta(minutes=2 * number)
-            ts = f"{at.timestamp():.6f}"
-            key = f"T:C:{ts}-{self.asked}"
-            challenged = bucket(trial.salt, "T", "C", f"{ts}-{self.asked}") < trial.share
-            if challenged and rng.random() < lost:
+            ts = f"{at.timestamp():.6f}-{self.asked}"
+            u = bucket(trials[0].salt, "T", "C", ts)
+            drawn = draw(u, [trial.share for trial in trials])
+            challenger = None if drawn.winner is None else trials[drawn.winner]
+            if challenger and rng.random() < lost:
                 continue
-            off_brand = challenged and rng.random() < bad
-            up = rng.random() < rate(challenged)
-            for table, row in _rows(trial, key, self.asked, at, challenged, off_brand, up).items():
+            off_brand = challenger is not None and rng.random() < bad
+            up = rng.random() < rate(challenger.challenger_id if challenger else None)
+            asked = _Asked(number=self.asked, key=f"T:C:{ts}", at=at, off_brand=off_brand, up=up)
+            for table, row in _rows(asked, challenger or trials[0], challenger):
                 rows.setdefault(table, []).append(row)
+            rows.setdefault(assignments, []).extend(
+                _assignment(asked, trial, u, mine=trial is challenger)
+                for trial, u in zip(trials, drawn.us, strict=True)
+            )
         async with self.store.begin() as tx:
-            for table, wanted in rows.items():
-                await tx.connection.execute(insert(table), wanted)
+            for table in (threads, assignments, interactions, vote_events):
+                await tx.connection.execute(insert(table), rows[table])
         self.wait(minutes=2 * count + 70)
 
 
-def _rows(
-    trial: Trial, key: str, number: int, at: datetime, challenged: bool, off_brand: bool, up: bool
-) -> dict[Table, dict[str, object]]:
-    arm, user = "challenger" if challenged else "champion", f"U{number % 17}"
-    value = "up" if up else "down"
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """A question with its answer and what was thought of it."""
+
+    number: int
+    key: str
+    at: datetime
+    off_brand: bool
+    up: bool
+
+    @property
+    def user(self) -> str:
+        return f"U{self.number % 17}"
+
+
+def _assignment(asked: _Asked, trial: Trial, u: float | None, *, mine: bool) -> dict[str, object]:
     return {
-        threads: {
-            "key": key, "team": "T", "channel": "C", "thread_ts": key, "started_by": "U",
-            "started_at": at, "placeholders": {},
-        },
-        assignments: {
-            "experiment_id": trial.id, "thread_key": key, "user_id": user, "arm": arm, "u": 0.5,
-            "share": trial.share, "stage": trial.stage, "assigned_at": at,
-        },
-        interactions: {
-            "id": f"i-{number}", "thread_key": key, "team": "T", "channel": "C",
-            "question_ts": key, "asker": "U", "asked_at": at, "question": "How?",
-            "answer": "So.", "state": "posted", "answer_ts": key, "retrieved": [],
-            "answered_at": at + timedelta(seconds=1), "experiment_id": trial.id, "arm": arm,
-            "on_brand": 0.0 if off_brand else 1.0,
-        },
-        vote_events: {
-            "event_id": f"v-{number}", "interaction_id": f"i-{number}", "user_id": user,
-            "rating": value, "value": value, "source": "button", "added": True, "reasons": [],
-            "event_ts": at.timestamp(), "recorded_at": at + timedelta(minutes=5),
-        },
+        "experiment_id": trial.id, "thread_key": asked.key, "user_id": asked.user,
+        "arm": "challenger" if mine else "champion", "u": 0.5 if u is None else u,
+        "share": trial.share, "stage": trial.stage, "assigned_at": asked.at,
+        "forced_reason": OTHER_CHALLENGER if u is None else None,
+    }  # fmt: skip
+
+
+def _rows(
+    asked: _Asked, named: Trial, challenger: Trial | None
+) -> Iterator[tuple[Table, dict[str, object]]]:
+    value, name = "up" if asked.up else "down", f"i-{asked.number}"
+    yield threads, {
+        "key": asked.key, "team": "T", "channel": "C", "thread_ts": asked.key, "started_by": "U",
+        "started_at": asked.at, "placeholders": {},
+    }  # fmt: skip
+    yield interactions, {
+        "id": name, "thread_key": asked.key, "team": "T", "channel": "C",
+        "question_ts": asked.key, "asker": "U", "asked_at": asked.at, "question": "How?",
+        "answer": "So.", "state": "posted", "answer_ts": asked.key, "retrieved": [],
+        "answered_at": asked.at + timedelta(seconds=1), "experiment_id": named.id,
+        "arm": "challenger" if challenger else "champion",
+        "adapter_id": challenger.challenger_id if challenger else named.champion_id,
+        "on_brand": 0.0 if asked.off_brand else 1.0,
+    }  # fmt: skip
+    yield vote_events, {
+        "event_id": f"v-{asked.number}", "interaction_id": name, "user_id": asked.user,
+        "rating": value, "value": value, "source": "button", "added": True, "reasons": [],
+        "event_ts": asked.at.timestamp(), "recorded_at": asked.at + timedelta(minutes=5),
     }  # fmt: skip
 
 
@@ -206,7 +252,8 @@ async def open_cycle(
         gates = {"passed": passed, "headline": "all gates passed", "results": [GAIN]}
         await tx.training.add_evaluation(f"r-{name}", "candidate", {}, at=at, gates=gates)
         champion, _ = await tx.adapters.champion()
-        await serve(tx, *([champion] if champion else []), adapter)
+        tried = [await tx.adapters.get(t.challenger_id) for t in await tx.experiments.running()]
+        await serve(tx, *(item for item in (champion, *tried, adapter) if item is not None))
         await tx.cycles.start(replace(cycle, ended_at=at))
     return cycle
 

@@ -64,9 +64,9 @@ class Desk:
         )
 
     async def ask(
-        self, verb: Verb, *, user: str = ADMIN, target: str | None = None
+        self, verb: Verb, *, user: str = ADMIN, reason: str = "because", target: str | None = None
     ) -> Confirmation:
-        asked = await self.say(user, verb, target=target)
+        asked = await self.say(user, verb, reason, target)
         assert isinstance(asked, Confirmation)
         return asked
 
@@ -306,6 +306,29 @@ async def test_what_cannot_be_done_is_not_confirmed(desk: Desk) -> None:
         await desk.say(ADMIN, Verb.PROMOTE)
     with pytest.raises(InvalidInputError, match="nothing to undo"):
         await desk.say(ADMIN, Verb.ROLLBACK)
+
+
+async def test_one_of_several_challengers_is_named_before_the_reason(desk: Desk) -> None:
+    await set_stage(desk.store)
+    async with desk.store.begin() as tx:
+        (first,) = await tx.experiments.running()
+        await add_adapter(tx, "rival")
+        rival = replace(first, id="e-c2", cycle_id="c2", challenger_id="rival", stage="")
+        await tx.experiments.add(rival)
+    for verb in (Verb.PROMOTE, Verb.PAUSE):
+        with pytest.raises(InvalidInputError, match="2 challengers are being tried: new, rival"):
+            await desk.say(ADMIN, verb)
+    with pytest.raises(InvalidInputError, match="say why"):
+        await desk.say(ADMIN, Verb.PROMOTE, reason="rival")
+    asked = await desk.ask(Verb.PROMOTE, reason="rival because it is kinder")
+    assert (asked.shown["experiment_id"], asked.reason) == ("e-c2", "because it is kinder")
+    assert "Asked for: rival" in await desk.click(asked)
+    paused = await desk.say(ADMIN, Verb.PAUSE, reason="e-c1 new numbers are due")
+    assert isinstance(paused, Said)
+    assert "Threads that met new keep it" in paused.text
+    async with desk.store.begin() as tx:
+        entries = await tx.audit.entries(subject="experiment:e-c1")
+    assert entries[0].reason == "paused: new numbers are due"
 
 
 async def test_forgetting_leaves_no_name_in_the_confirmation(desk: Desk) -> None:

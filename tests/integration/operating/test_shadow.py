@@ -23,7 +23,8 @@ from tests.integration.operating.stage import NOW
 
 GUIDE = StyleGuide.load(Path(feedback.samples.__file__).parent / "style")
 ANOTHER = f"{OPENING} There is another way. {CLOSING}"
-QUESTIONS = 26
+QUESTIONS = 60
+"""Of which the champion answers about half: only its answers are answered again."""
 
 
 @dataclass
@@ -74,6 +75,8 @@ async def test_the_last_questions_are_answered_once_and_shown_to_reviewers(store
     assert challenger.asked[0][-1].content == "How?"
     assert (await theatre.trial()).stage == "CANARY"
     assert await count(store, "select count(distinct interaction_id) from shadow_answers") == 20
+    answered = "select count(*) from shadow_answers s join interactions i on i.id = interaction_id"
+    assert await count(store, f"{answered} where i.arm = 'challenger'") == 0, "nor others' answers"
     cards = f"select count(*) from outbox where kind = '{PAIR_CARD}'"
     assert await count(store, cards) == 20
 

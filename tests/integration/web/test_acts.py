@@ -8,7 +8,7 @@ from feedback.store.unit_of_work import Store
 from feedback.web.app import create_app
 from feedback.web.site import Site
 from tests.integration.web.conftest import FROM_HERE, HOST
-from tests.integration.web.figures import CHAMPION
+from tests.integration.web.figures import CHAMPION, TRIAL
 from tests.integration.web.seed import Seeded
 
 
@@ -116,10 +116,10 @@ async def test_metrics_of_a_full_record(client: httpx.AsyncClient, seeded: Seede
         'understudy_answers_by_arm{arm="challenger"} 1',
         'understudy_cycle_state{state="experimenting"} 1',
         'understudy_cycles{outcome="stopped"} 1',
-        'understudy_experiment_e_value{experiment="e-c20260301-030000",channel="primary"} 3.41',
-        'understudy_experiment_guardrail_e_value{experiment="e-c20260301-030000",metric="slow"} 2.4',
-        'understudy_experiment_threads{experiment="e-c20260301-030000",arm="challenger"} 1',
-        'understudy_experiment_share{experiment="e-c20260301-030000"} 0.25',
+        f'understudy_experiment_e_value{{experiment="{TRIAL}",channel="primary"}} 3.41',
+        f'understudy_experiment_guardrail_e_value{{experiment="{TRIAL}",metric="slow"}} 2.4',
+        f'understudy_experiment_threads{{experiment="{TRIAL}",arm="challenger"}} 1',
+        f'understudy_experiment_share{{experiment="{TRIAL}"}} 0.25',
         'understudy_corrections{state="approved"} 28',
         "understudy_labels 28",
         "understudy_labels_trainable 23",
