@@ -1,17 +1,19 @@
 """Puts weeks of answered and corrected questions, cycles and opinions into the record at once."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import Table, insert
 
-from feedback.domain.assignment import bucket
+from bot.routing import choose, new_assignments
 from feedback.domain.correction import Correction, CorrectionSource, CorrectionState
-from feedback.domain.interaction import Arm, Reason
-from feedback.domain.trial import Trial
+from feedback.domain.interaction import Reason
+from feedback.domain.rollout import Route
 from feedback.samples import Company, Intent
+from feedback.store.conversations import Thread
 from feedback.store.tables.conversations import interactions, threads
 from feedback.store.tables.feedback import vote_events, votes
 from feedback.store.tables.learning import assignments
@@ -96,67 +98,66 @@ class _Seed:
 
 
 async def seed_day(
-    tx: Transaction, trial: Trial, start: datetime, good: dict[Arm, float], rng: random.Random
+    tx: Transaction, start: datetime, good: Mapping[str | None, float], rng: random.Random
 ) -> None:
-    """Stores one day of threads of an experiment, each rated once, at the share now in force.
+    """Stores one day of threads, each rated once, with the experiments that are on stage now.
 
     Args:
         tx: Open transaction.
-        trial: As it stands now.
         start: Beginning of the working day.
-        good: Chance that a thread is liked, by arm.
+        good: Chance that a thread is liked, by the adapter that answers; None is the base.
         rng: Draws who asks and what they think.
     """
-    rows = list(_day(trial, start, good, rng))
-    for number, table in enumerate((threads, assignments, interactions, vote_events)):
-        await tx.connection.execute(insert(table), [row[number] for row in rows])
+    rows = [row for asked in _day(await tx.routing.route(), start, good, rng) for row in asked]
+    for table in (threads, assignments, interactions, vote_events):
+        if found := [row for of, row in rows if of is table]:
+            await tx.connection.execute(insert(table), found)
 
 
 def _day(
-    trial: Trial, start: datetime, good: dict[Arm, float], rng: random.Random
-) -> Iterator[tuple[Row, Row, Row, Row]]:
+    route: Route, start: datetime, good: Mapping[str | None, float], rng: random.Random
+) -> Iterator[list[tuple[Table, Row]]]:
     for number in range(36):
         at = start + timedelta(minutes=10 * number, seconds=rng.random())
         ts = f"{at.timestamp():.6f}"
         key, user = f"{TEAM}:{CHANNEL}:{ts}", f"U0TRIAL{rng.randrange(30):02d}"
-        place = {"salt": trial.salt, "team": TEAM, "channel": CHANNEL, "thread_ts": ts}
-        u = bucket(**place)
-        arm = Arm.CHALLENGER if u < trial.share else Arm.CHAMPION
-        name = f"{trial.id}-{ts}"
-        value = "up" if rng.random() < good[arm] else "down"
-        yield (
-            thread_row(key, user, at),
-            {
-                "experiment_id": trial.id,
-                "thread_key": key,
-                "user_id": user,
-                "arm": arm,
-                "u": u,
-                "share": trial.share,
-                "stage": trial.stage,
-                "assigned_at": at,
-            },
-            interaction_row(key, name, at)
-            | {
-                "asker": user,
-                "experiment_id": trial.id,
-                "arm": arm,
-                "share": trial.share,
-                "salt": trial.salt,
-            },
-            {
-                "event_id": f"v-{name}",
-                "interaction_id": name,
-                "user_id": user,
-                "rating": value,
-                "value": value,
-                "source": "button",
-                "added": True,
-                "reasons": [],
-                "event_ts": at.timestamp() + 120,
-                "recorded_at": at + timedelta(minutes=2),
-            },
-        )
+        thread = Thread(**thread_row(key, user, at))
+        joined = route.experiments
+        drawn = new_assignments(route, joined, thread, user, at) if joined else []
+        turn = choose(route, drawn, url="http://seeded", base_model="base")
+        adapter = turn.adapter.id if turn.adapter else None
+        name, value = f"seeded-{ts}", "up" if rng.random() < good[adapter] else "down"
+        yield [
+            (threads, thread_row(key, user, at)),
+            *((assignments, asdict(row)) for row in drawn),
+            (
+                interactions,
+                interaction_row(key, name, at)
+                | {
+                    "asker": user,
+                    "adapter_id": adapter,
+                    "experiment_id": turn.experiment_id,
+                    "arm": turn.arm,
+                    "share": turn.share,
+                    "salt": turn.salt,
+                },
+            ),
+            (
+                vote_events,
+                {
+                    "event_id": f"v-{name}",
+                    "interaction_id": name,
+                    "user_id": user,
+                    "rating": value,
+                    "value": value,
+                    "source": "button",
+                    "added": True,
+                    "reasons": [],
+                    "event_ts": at.timestamp() + 120,
+                    "recorded_at": at + timedelta(minutes=2),
+                },
+            ),
+        ]
 
 
 def thread_row(key: str, user: str, at: datetime) -> Row:

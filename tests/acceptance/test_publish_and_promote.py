@@ -4,9 +4,10 @@ The tests share one stack and one trained adapter, registered anew by each; they
 """
 
 import asyncio
+import functools
 import random
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,7 +20,6 @@ from deploy.demo.cast import demo_cast
 from feedback.domain.cycle import Cycle, CycleOptions, CycleOutcome, CycleState
 from feedback.domain.interaction import Arm, Interaction
 from feedback.domain.learning import Adapter, AdapterState, Deployment, DeploymentState
-from feedback.domain.trial import Trial
 from tests.acceptance.adapters import register, swap_weights, train_small_adapter
 from tests.acceptance.crowd import LIMIT_S
 from tests.acceptance.running import Running, run_command, running_stack
@@ -42,6 +42,7 @@ async def running() -> AsyncIterator[Running]:
             "UNDERSTUDY_MODEL__MAX_TOKENS": "32",
             "UNDERSTUDY_MODEL__RECHECK_S": "5",
             "UNDERSTUDY_EXPERIMENT__SHADOW_QUESTIONS": "4",
+            "UNDERSTUDY_EXPERIMENT__CHALLENGERS": "2",
         }
     ) as opened:
         yield opened
@@ -74,7 +75,7 @@ async def test_a_worse_challenger_is_sent_away(running: Running, trained: Path) 
     adapter = await register(running.store, trained, "worse", running.clock.now())
     await publish(running, adapter)
     cycle = await running.until_state(CycleState.EXPERIMENTING)
-    cycle = await play(running, cycle, {Arm.CHAMPION: 0.9, Arm.CHALLENGER: 0.1})
+    cycle = await play(running, cycle, {None: 0.9, adapter.id: 0.1})
     assert cycle.outcome is CycleOutcome.ENDED
     assert cycle.gate in {"REJECTED_HARM", "FUTILE"}
     assert await champion(running) is None
@@ -107,7 +108,7 @@ async def test_kills_while_publishing_then_promotion_and_rollback(
     await drained(running, blue)
     await until(lambda: proven_again(running, now_active), LIMIT_S)
 
-    cycle = await play(running, cycle, {Arm.CHAMPION: 0.4, Arm.CHALLENGER: 0.95})
+    cycle = await play(running, cycle, {None: 0.4, adapter.id: 0.95})
     assert cycle.outcome is CycleOutcome.PROMOTED, cycle.reason
     assert await champion(running) == adapter.id
     answer = await answered(running)
@@ -124,6 +125,39 @@ async def test_kills_while_publishing_then_promotion_and_rollback(
         assert await tx.audit.verify() > 0
         newest = (await tx.audit.entries(subject="champion"))[0]
     assert (newest.from_state, newest.to_state) == (adapter.id, "base")
+
+
+async def test_two_challengers_are_tried_together_and_the_better_one_wins(running: Running) -> None:
+    folder: Path = running.stack.settings.state_dir / "trained" / "again"
+    await asyncio.to_thread(folder.mkdir)
+    # What was taken back above is not tried again: these have other weights.
+    run = await train_small_adapter(folder, seed=1)
+    cycles, names = [], ("left", "right")
+    for name in names:
+        adapter = await register(running.store, run, name, running.clock.now())
+        cycles.append(await publish(running, adapter))
+        await until(functools.partial(_on_stage, running, cycles[-1]), LIMIT_S)
+    left, right = (f"adapter-{name}" for name in names)
+    assert {left, right} <= (await active(running)).proven
+
+    met: dict[str | None, Interaction] = {}
+    while {None, left, right} - met.keys():
+        answer = await answered(running)
+        met[answer.adapter_id] = answer
+    async with running.store.begin() as tx:
+        arms = {
+            name: {row.arm for row in await tx.routing.assignments(answer.thread_key)}
+            for name, answer in met.items()
+        }
+    assert arms == {None: {Arm.CHAMPION}, left: set(Arm), right: set(Arm)}
+    told = await run_command(running, sys.executable, "-m", "deploy", "experiment", "status")
+    assert all(f"{name} against the base model" in told for name in (left, right))
+
+    await play(running, cycles[0], {None: 0.5, left: 0.1, right: 0.95})
+    ends = [await running.cycle(cycle.id) for cycle in cycles]
+    assert [cycle.outcome for cycle in ends if cycle] == [CycleOutcome.ENDED, None]
+    await play(running, cycles[1], {None: 0.5, right: 0.95})
+    assert await champion(running) == right
 
 
 async def proven_again(running: Running, before: Deployment) -> bool:
@@ -152,7 +186,7 @@ async def publish(running: Running, adapter: Adapter) -> Cycle:
     return cycle
 
 
-async def play(running: Running, cycle: Cycle, good: dict[Arm, float]) -> Cycle:
+async def play(running: Running, cycle: Cycle, good: Mapping[str | None, float]) -> Cycle:
     """Lets days go by, with people who judge, until the scheduler has decided."""
     rng = random.Random(11)
     await until(lambda: _on_stage(running, cycle), LIMIT_S)
@@ -166,7 +200,7 @@ async def play(running: Running, cycle: Cycle, good: dict[Arm, float]) -> Cycle:
         # The day's threads all lie in the past of the next look.
         running.clock.set(morning + timedelta(hours=10))
         async with running.store.begin() as tx:
-            await seed_day(tx, await trial_of(running, cycle), morning, good, rng)
+            await seed_day(tx, morning, good, rng)
     return cycle
 
 
@@ -175,13 +209,6 @@ async def _on_stage(running: Running, cycle: Cycle) -> bool:
     async with running.store.begin() as tx:
         trial = await tx.experiments.of_cycle(cycle.id)
     return trial is not None and bool(trial.stage)
-
-
-async def trial_of(running: Running, cycle: Cycle) -> Trial:
-    async with running.store.begin() as tx:
-        trial = await tx.experiments.of_cycle(cycle.id)
-    assert trial is not None
-    return trial
 
 
 async def active(running: Running) -> Deployment:
