@@ -56,18 +56,12 @@ class Draw:
     us: tuple[float | None, ...]
 
 
-def draw(u: float, shares: Sequence[float]) -> Draw:
-    """Draws the arm of a new thread, once for all challengers.
+def split(shares: Sequence[float]) -> tuple[float, ...]:
+    """Returns what part of all new threads each challenger gets; the champion gets the rest.
 
     A share is a challenger's among the threads that go to it or to the champion, whatever the
-    others have: with odds o_k = share_k / (1 - share_k) the unit interval is cut into pieces of
-    o_k / (1 + sum o) for the challengers, in order, and 1 / (1 + sum o) for the champion. Equal
-    shares of one half split the traffic equally among all; one challenger gets what lies below its
-    share.
-
-    Args:
-        u: Where the thread falls (`bucket`).
-        shares: Of the challengers, in their order.
+    others have: with odds o_k = share_k / (1 - share_k) it gets o_k / (1 + sum o) of all. Equal
+    shares of one half split the traffic equally among all; one challenger gets its share.
 
     Raises:
         InvalidInputError: When a share is not from 0 to below 1.
@@ -76,14 +70,30 @@ def draw(u: float, shares: Sequence[float]) -> Draw:
         if not 0.0 <= share < 1.0:
             raise InvalidInputError(f"share {share!r} is not from 0 to below 1")
     odds = [share / (1.0 - share) for share in shares]
-    whole = 1.0 + sum(odds)
-    ends = [end / whole for end in accumulate(odds)]
-    winner = next((k for k, end in enumerate(ends) if u < end), None)
-    beyond = u - ends[-1] if ends else u
+    return tuple(each / (1.0 + sum(odds)) for each in odds)
+
+
+def draw(u: float, shares: Sequence[float]) -> Draw:
+    """Draws the arm of a new thread, once for all challengers.
+
+    The unit interval is cut into the challengers' parts (`split`), in order, and the champion's.
+
+    Args:
+        u: Where the thread falls (`bucket`).
+        shares: Of the challengers, in their order.
+
+    Raises:
+        InvalidInputError: When a share is not from 0 to below 1.
+    """
+    parts = split(shares)
+    ends = list(accumulate(parts, initial=0.0))
+    champions = 1.0 - ends[-1]
+    winner = next((k for k, end in enumerate(ends[1:]) if u < end), None)
 
     def among(k: int) -> float | None:
-        width = odds[k] / whole
-        within = u - (ends[k] - width) if winner == k else width + beyond
-        return within * whole / (1.0 + odds[k]) if winner in {None, k} else None
+        if winner not in {None, k}:
+            return None
+        within = u - ends[k] if winner == k else parts[k] + u - ends[-1]
+        return within / (parts[k] + champions)
 
     return Draw(winner=winner, us=tuple(among(k) for k in range(len(shares))))

@@ -177,7 +177,9 @@ def _stage_words(trial: Trial) -> str:
         return f"promoted and watched, the one before keeps {1 - trial.share:.0%} of new threads"
     if not trial.stage:
         return f"{trial.state.lower().replace('_', ' ')}, nobody has met it yet"
-    met = f"{trial.share:.0%} of new threads"
+    # Several challengers leave each other less of all threads.
+    shared = " that go to it or the champion" if trial.policy.get("challengers", 1) > 1 else ""
+    met = f"{trial.share:.0%} of new threads{shared}"
     if trial.state == "READY":
         return f"proven and waiting for an approval, {met}"
     return f"stage {trial.stage}, {met}"

@@ -1,9 +1,10 @@
 """The overview: who is on stage, what runs, what waits, and why (not) this week."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from feedback.domain.assignment import split
 from feedback.domain.audit import AuditEntry
 from feedback.domain.cycle import Cycle, CycleState
 from feedback.domain.learning import Adapter, Deployment, DeploymentState, TrainingRun
@@ -124,6 +125,16 @@ class Overview:
     backlog: Backlog
     frozen: SwitchState | None
     schedule: str
+
+    @property
+    def wings(self) -> Iterator[tuple[str, float]]:
+        """Who else answers, and what part of all new threads: a paused one answers no new one."""
+        joined = [each for each in self.experiments if each.paused_at is None]
+        yield from zip(
+            (each.challenger_id for each in joined),
+            split([each.share for each in joined]),
+            strict=True,
+        )
 
 
 def champion_view(

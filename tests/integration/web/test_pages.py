@@ -1,6 +1,8 @@
 """Every page renders, on an empty record and on a full one, and escapes what people wrote."""
 
 import re
+from dataclasses import replace
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import httpx
@@ -144,6 +146,37 @@ async def test_the_overview_says_who_is_on_stage_and_why_it_waits(
     assert "1 from Slack, 0 to Slack · 1 given up" in text
     assert "23 of 60" in text
     assert "Last time: stopped at the gates" in text
+
+
+async def test_several_challengers_stand_beside_each_other(
+    client: httpx.AsyncClient, site: Site, seeded: Seeded
+) -> None:
+    async with site.store.begin() as tx:
+        (first,) = await tx.experiments.running()
+        rival = replace(
+            first,
+            id="e-rival",
+            cycle_id="c-rival",
+            challenger_id=CHAMPION,
+            policy={"profile": "default", "challengers": 2},
+            state="TEST",
+            stage="TEST",
+            share=0.5,
+            started_at=first.started_at + timedelta(days=1),
+        )
+        await tx.experiments.add(rival)
+    for path in ("/", "/why"):
+        check(await client.get(path))
+    text = _text(await client.get("/"))
+    # With odds of 1 to 3 and 1 to 1 the champion keeps 3 of 7 threads.
+    assert f"In the wings {CHALLENGER} at 14 %, {CHAMPION} at 43 %" in text
+    assert f"Experiment {TRIAL}" in text
+    assert "Experiment e-rival" in text
+    why = _text(await client.get("/why"))
+    assert f"Promotion of {CHALLENGER}" in why
+    assert f"Promotion of {CHAMPION}" in why
+    page = _text(await client.get("/experiments/e-rival"))
+    assert "stage TEST, 50% of new threads that go to it or the champion" in page
 
 
 async def test_a_cycle_in_training_shows_its_progress(
