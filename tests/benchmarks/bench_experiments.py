@@ -12,6 +12,12 @@ seeded; rates are shares of simulated experiments.
 - `median_ratings`, `median_harm`: ratings until E >= 20 at base .70 and an even split.
 - `srm_false_alarm`: the worst of 5, 25 and 50 % splits over 10,000 units.
 - `clustered_drift`: A/A with lenient and strict users, several answers a thread, drift and ramp.
+- `several`: 2 and 3 challengers that share the champion equally, each promoted at E >= 20 K, by K.
+  `aa_false_promotion`: share of runs that promoted any of K equal ones within 6,000 ratings.
+  `together`: one is .10 better, the others are not and stay until harm or futility: ratings of all
+  arms until the first promotion, share of runs `promoted` in 28 (K + 1) / 2 days, share of these
+  in which it was the better one (`right`). `one_after_another`: the same when each has the traffic
+  alone for 28 days at most, in random order, at E >= 20.
 - `decide_28000_threads_s`: seconds of one core from parsed events to the decision.
 - `peers`: from the same ratings, what a person does who looks once a day (40 ratings) at a
   one-sided z-test at 5 %, or at "95 % chance to win" under flat priors.
@@ -41,12 +47,14 @@ from tests.benchmarks.experiment_streams import (
     month,
     ratings,
 )
+from tests.benchmarks.several_challengers import crowds, one_after_another, together
 from tests.unit.experiments.company import Company
 
 Floats = NDArray[np.float64]
 POLICY = ExperimentPolicy()
 BASES = (0.5, 0.7, 0.9, 0.95)
 LIFTS = (0.05, 0.10, 0.15)
+CROWDS = (2, 3)
 DAILY = 40
 """Ratings a day at 200 threads a day of which a fifth is rated."""
 NOT_YET = math.inf
@@ -60,10 +68,11 @@ class Size:
     medians: int
     splits: int
     clusters: int
+    crowds: int
 
 
-FULL = Size(false_promotions=10_000, medians=4_000, splits=4_000, clusters=4_000)
-QUICK = Size(false_promotions=400, medians=300, splits=200, clusters=400)
+FULL = Size(false_promotions=10_000, medians=4_000, splits=4_000, clusters=4_000, crowds=4_000)
+QUICK = Size(false_promotions=400, medians=300, splits=200, clusters=400, crowds=150)
 
 
 def first(hits: NDArray[np.bool_], at: Floats) -> Floats:
@@ -189,6 +198,25 @@ def tangled(size: Size, seed: int) -> float:
     return round(ever / size.clusters, 5)
 
 
+def several(size: Size, seed: int) -> dict[str, dict[str, Any]]:
+    """Returns, by K, how K challengers at the same time and one after another fare."""
+    found: dict[str, dict[str, Any]] = {
+        "aa_false_promotion": {},
+        "together": {},
+        "one_after_another": {},
+    }
+    for count in CROWDS:
+        key, start, runs = f"{count}", seed + 60 + 10 * count, size.crowds
+        equal = crowds(start, runs=runs, n=6000, lifts=[0.0] * count)
+        rates = together(equal, endless=True).summary
+        found["aa_false_promotion"][key] = rates["promoted"]
+        lifts = [0.10] + [0.0] * (count - 1)
+        draws = crowds(start + 1, runs=runs, n=1000 * (count + 1), lifts=lifts)
+        found["together"][key] = together(draws).summary
+        found["one_after_another"][key] = one_after_another(start + 1, runs, lifts).summary
+    return found
+
+
 def seconds_for_28000_threads() -> float:
     """Returns the best of three: ordering the events of 28,000 threads, folding and deciding.
 
@@ -215,6 +243,7 @@ def measure(size: Size, seed: int) -> dict[str, Any]:
         "median_harm": harm(size, seed),
         "srm_false_alarm": max(split_alarms(size, seed, share) for share in (0.05, 0.25, 0.5)),
         "clustered_drift": tangled(size, seed),
+        "several": several(size, seed),
         "decide_28000_threads_s": seconds_for_28000_threads(),
         "peers": found,
         "runs": vars(size),
@@ -222,36 +251,57 @@ def measure(size: Size, seed: int) -> dict[str, Any]:
     }
 
 
+def rate_limit(bound: float, runs: int, size: Size) -> float:
+    """Returns what a rate may reach: with few runs three standard errors above its bound."""
+    return bound + (3 * math.sqrt(bound * (1 - bound) / runs) if size is QUICK else 0.0)
+
+
+def median_limit(bound: float, size: Size) -> float:
+    """Returns what a median may reach: with few runs 15 % above its bound."""
+    return bound * (1.15 if size is QUICK else 1.0)
+
+
 def broken_bounds(found: dict[str, Any], size: Size) -> list[str]:
-    """Returns the bounds that are not met.
-
-    A rate may exceed its bound by three standard errors of so many runs, a median by 15 % when
-    runs are few: with 10,000 runs that is .65 points of 5 %.
-    """
-
-    def limit(bound: float, runs: int) -> float:
-        return bound + (3 * math.sqrt(bound * (1 - bound) / runs) if size is QUICK else 0.0)
-
-    slack = 1.15 if size is QUICK else 1.0
+    """Returns the bounds that are not met."""
     checks: list[tuple[str, float, float]] = [
         *(
-            (f"aa_false_promotion {base}", rate, limit(0.05, size.false_promotions))
+            (f"aa_false_promotion {base}", rate, rate_limit(0.05, size.false_promotions, size))
             for base, rate in found["aa_false_promotion"].items()
         ),
         *(
-            (f"promoter_aa {base}", rate, limit(0.03, size.false_promotions))
+            (f"promoter_aa {base}", rate, rate_limit(0.03, size.false_promotions, size))
             for base, rate in found["promoter_aa"].items()
         ),
         *(
-            (f"median_ratings {lift}", found["median_ratings"][lift], slack * bound)
+            (f"median_ratings {lift}", found["median_ratings"][lift], median_limit(bound, size))
             for lift, bound in (("0.05", 1950), ("0.10", 450), ("0.15", 215))
         ),
-        ("median_harm", found["median_harm"], slack * 550),
-        ("srm_false_alarm", found["srm_false_alarm"], limit(0.003, size.splits)),
-        ("clustered_drift", found["clustered_drift"], limit(0.05, size.clusters)),
+        ("median_harm", found["median_harm"], median_limit(550, size)),
+        ("srm_false_alarm", found["srm_false_alarm"], rate_limit(0.003, size.splits, size)),
+        ("clustered_drift", found["clustered_drift"], rate_limit(0.05, size.clusters, size)),
+        *crowd_checks(found["several"], size),
         ("decide_28000_threads_s", found["decide_28000_threads_s"], 1.0),
     ]
     return [f"{name} is {value:g}, above {top:g}" for name, value, top in checks if value > top]
+
+
+def crowd_checks(found: dict[str, Any], size: Size) -> list[tuple[str, float, float]]:
+    """Returns name, figure and limit of what is promised for several challengers."""
+    checks = []
+    for key, median in (("2", 930), ("3", 1240)):
+        crowd = found["together"][key]
+        rates = {
+            "aa_false_promotion": (found["aa_false_promotion"][key], 0.05),
+            "missed": (1 - crowd["promoted"], 0.10),
+            "wrong": (1 - crowd["right"], 0.02),
+        }
+        checks += [
+            (f"several {name} {key}", rate, rate_limit(bound, size.crowds, size))
+            for name, (rate, bound) in rates.items()
+        ]
+        ratings = crowd["median_ratings"]
+        checks.append((f"several median_ratings {key}", ratings, median_limit(median, size)))
+    return checks
 
 
 def main() -> int:
