@@ -759,9 +759,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("experiment_id", "thread_key", name=op.f("pk_assignments")),
     )
-    op.create_index(
-        op.f("ix_assignments_thread_key"), "assignments", ["thread_key"], unique=False
-    )
+    op.create_index(op.f("ix_assignments_thread_key"), "assignments", ["thread_key"], unique=False)
     op.create_table(
         "experiment_stages",
         sa.Column("experiment_id", sa.Text(), nullable=False),
