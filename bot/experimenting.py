@@ -7,7 +7,8 @@ before the vote is in the record.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.operating import OperatorDesk, Verb
+from bot.operating import OperatorDesk
+from bot.orders import Verb
 from feedback.clock import Clock
 from feedback.domain.interaction import Arm, Interaction
 from feedback.domain.person import Role

@@ -5,17 +5,10 @@ from datetime import datetime, timedelta
 
 from feedback.domain.operating import FROZEN
 from feedback.domain.outlook import RATE_DAYS, Outlook
+from feedback.domain.prospects import Frozen, TrialFacts, promotion
 from feedback.domain.trial import Trial
 from feedback.domain.weighing import mended_by_training
-from feedback.domain.why import (
-    Frozen,
-    LearningFacts,
-    Thresholds,
-    TrialFacts,
-    WhyReport,
-    promotion,
-    why,
-)
+from feedback.domain.why import LearningFacts, Thresholds, WhyReport, why
 from feedback.overriding import by_hand_words
 from feedback.settings import Settings
 from feedback.store.cycles import NEXT_CYCLE_AT

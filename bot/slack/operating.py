@@ -4,7 +4,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from bot.operating import CONFIRM_WITHIN, OperatorDesk, Reply, Said, TakenOverError, Verb
+from bot.operating import CONFIRM_WITHIN, OperatorDesk, TakenOverError
+from bot.orders import Reply, Said, Verb
 from bot.slack.api import SlackApi
 from bot.slack.forms import Delivered
 from bot.slack.orders import COMMAND, answer_of, order_of, typed

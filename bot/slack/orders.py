@@ -4,7 +4,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from bot.operating import Answer, Order, Verb
+from bot.orders import Answer, Order, Verb
 from bot.slack.forms import Delivered
 from feedback.errors import InvalidInputError
 

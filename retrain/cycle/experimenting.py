@@ -8,10 +8,9 @@ room on the stage, and whether one of them became the champion.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Protocol
 
 from feedback.clock import Clock
 from feedback.domain.cycle import Cycle, CycleOutcome, StepResult
@@ -22,6 +21,7 @@ from feedback.errors import ConflictError, NotFoundError
 from feedback.store.unit_of_work import Store, Transaction
 from retrain.cycle.by_hand import CANCELLED, PROMOTED_BY_HAND, Promotions, by_hand_row
 from retrain.cycle.looking import Looker, changed_files
+from retrain.cycle.stage import ExperimentSetup, no_room
 from retrain.cycle.trials import TrialMover
 from retrain.experiments.decision import NONE, PROMOTE, REJECTED_GUARD, Decision
 from retrain.experiments.machine import State, Trigger, stage_trigger, transition, trigger_of
@@ -32,36 +32,6 @@ LOAD_FAILURES = 3
 
 
 _StateStep = Callable[[Transaction, Trial], Awaitable[StepResult | None]]
-
-
-class Shadow(Protocol):
-    """Lets the challenger answer real questions that nobody sees."""
-
-    async def more(self, trial: Trial) -> int:
-        """Answers some; returns how many are left."""
-        ...
-
-    async def alarm(self, tx: Transaction, trial: Trial) -> str | None:
-        """Returns the metric on which the challenger is certainly worse, None when on none."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExperimentSetup:
-    """How experiments are run.
-
-    Attributes:
-        policy: What a policy is made of (`ExperimentPolicy.of`), stored with each experiment.
-        slow_floor_ms: No answer faster than this counts as slow, however brief (and so fast) the
-            champion's own answers are.
-        approval: A proven challenger waits for a person.
-        shadow: Before exposure; None leaves it out.
-    """
-
-    policy: Mapping[str, Any]
-    slow_floor_ms: float
-    approval: bool = False
-    shadow: Shadow | None = None
 
 
 class ExperimentingStep:
@@ -371,31 +341,6 @@ class ExperimentingStep:
         await tx.adapters.mark(trial.challenger_id, AdapterState.RETIRED)
         if trigger is Trigger.SRM:
             await self._mover.freeze(tx, f"experiment {trial.id}: {reason}")
-
-
-def no_room(trial: Trial, others: Sequence[Trial]) -> str | None:
-    """Returns why a queued experiment has to wait; None when it may begin.
-
-    An experiment on stage shares it with as many others as its own policy promised at its start:
-    the evidence that it asks for depends on it. A promotion, and the watch over it, share with
-    nobody.
-
-    Args:
-        trial: The queued experiment.
-        others: The other experiments that are not over.
-    """
-    started = [each for each in others if each.state != State.QUEUED]
-    alone = next((each for each in started if each.state in _ALONE), None)
-    if alone is not None:
-        return f"{alone.id} has the stage ({alone.state.lower()}); it is next"
-    room = min(ExperimentPolicy.of(each.policy).challengers for each in (trial, *started))
-    if len(started) < room:
-        return None
-    names = ", ".join(f"{each.id} ({each.state.lower()})" for each in started)
-    return f"the stage has room for {room}, and there are {names}; it is next"
-
-
-_ALONE = frozenset({State.PROMOTING, State.HOLDBACK})
 
 
 async def _adapter(tx: Transaction, trial: Trial) -> Adapter:

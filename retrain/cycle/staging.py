@@ -12,8 +12,8 @@ from feedback.serving.tgi import TgiTextGenerator
 from feedback.settings import Settings
 from feedback.store.unit_of_work import Store
 from feedback.tone import StyleGuide
-from retrain.cycle.experimenting import ExperimentSetup
 from retrain.cycle.shadow import Ask, ShadowPlan, ShadowReplay
+from retrain.cycle.stage import ExperimentSetup
 from retrain.experiments.policy import ExperimentPolicy
 
 PAIR_PART = 0.5

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from bot.operating import NEEDS, Help, Reply, Said, Status, Verb
+from bot.orders import NEEDS, Help, Reply, Said, Status, Verb
 from bot.slack.orders import CANCEL_ACTION, COMMAND, CONFIRM_ACTION
 from bot.slack.views.blocks import Block, button, clip, context, escape, markdown, person
 from bot.slack.views.digest import digest_blocks, digest_text

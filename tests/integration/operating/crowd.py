@@ -20,8 +20,9 @@ from feedback.store.tables.feedback import vote_events
 from feedback.store.tables.learning import assignments
 from feedback.store.unit_of_work import Store
 from retrain.cycle.by_hand import Promotions
-from retrain.cycle.experimenting import ExperimentingStep, ExperimentSetup, Shadow
+from retrain.cycle.experimenting import ExperimentingStep
 from retrain.cycle.holdback import HoldbackWatch, PromotingStep
+from retrain.cycle.stage import ExperimentSetup, Shadow
 from retrain.cycle.trials import TrialMover
 from tests.integration.operating.stage import NOW, OPERATORS, add_adapter, serve
 

@@ -13,10 +13,11 @@ from feedback.domain.trial import UNDECIDED, Trial
 from feedback.operations import request_promotion, set_brake, standing
 from feedback.store.unit_of_work import Store
 from retrain.cycle.by_hand import CANCELLED, PROMOTED_BY_HAND, Promotions
-from retrain.cycle.experimenting import ExperimentingStep, ExperimentSetup
+from retrain.cycle.experimenting import ExperimentingStep
 from retrain.cycle.holdback import PromotingStep
 from retrain.cycle.overriding import Overrides
 from retrain.cycle.runner import CycleRunner
+from retrain.cycle.stage import ExperimentSetup
 from retrain.cycle.trials import TrialMover
 from retrain.experiments.machine import TABLE, Trigger
 from retrain.scheduling.schedule import CycleSchedule

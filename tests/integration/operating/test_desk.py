@@ -7,18 +7,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from bot.operating import (
-    CONFIRM_WITHIN,
-    Answer,
-    Help,
-    OperatorDesk,
-    Order,
-    Reply,
-    Said,
-    Status,
-    TakenOverError,
-    Verb,
-)
+from bot.operating import CONFIRM_WITHIN, OperatorDesk, TakenOverError
+from bot.orders import Answer, Help, Order, Reply, Said, Status, Verb
 from feedback.clock import FixedClock
 from feedback.domain.delivery import Delivery
 from feedback.domain.operating import Act, Confirmation

@@ -5,14 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from bot.operating import CONFIRM_WITHIN, NEEDS, Help, Reply, Said, Status
+from bot.operating import CONFIRM_WITHIN
+from bot.orders import NEEDS, Help, Reply, Said, Status
 from bot.slack.views.experiments import approval_blocks
 from bot.slack.views.operating import render
 from feedback.domain.operating import Confirmation, OperatorAct, Standing
 from feedback.domain.pattern import Verdict as Fix
 from feedback.domain.person import Role
+from feedback.domain.prospects import TrialFacts
 from feedback.domain.trial import Approval, Verdict
-from feedback.domain.why import TrialFacts, why
+from feedback.domain.why import why
 from feedback.store.overview import Backlog, LabelCounts, SwitchState
 from tests.unit.bot.test_views import HOSTILE, require_valid, texts
 from tests.unit.operating.test_why import CYCLE, LATELY, NOW, READY, pattern, trial

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bot.operating import Verb
+from bot.orders import Verb
 from bot.slack.forms import Delivered
 from bot.slack.orders import CANCEL_ACTION, CONFIRM_ACTION, answer_of, order_of, typed
 from feedback.errors import InvalidInputError

@@ -9,9 +9,10 @@ import pytest
 from feedback.domain.cycle import Cycle, CycleOutcome, CycleState
 from feedback.domain.outlook import Gate, GateState, Outlook
 from feedback.domain.pattern import Pattern, PatternKind, Verdict
+from feedback.domain.prospects import Frozen, TrialFacts
 from feedback.domain.trial import Trial
 from feedback.domain.weighing import weigh
-from feedback.domain.why import Frozen, LearningFacts, Thresholds, TrialFacts, why
+from feedback.domain.why import LearningFacts, Thresholds, why
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 SUNDAY = datetime(2026, 3, 8, 3, tzinfo=UTC)
