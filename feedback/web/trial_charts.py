@@ -167,9 +167,9 @@ def ramp_steps(rows: Sequence[tuple[str, str, float]], until: str) -> Chart:
     if rows:
         values.append({"stage": rows[-1][0], "at": until, "share": rows[-1][2]})
     return Chart(
-        title="Share of new threads the challenger answers",
+        title="Challenger share of the new threads of both arms",
         spec={
-            **base_spec("Share of new threads the challenger answers", 120),
+            **base_spec("Challenger share of the new threads of both arms", 120),
             "data": {"values": values},
             "mark": {
                 "type": "area",
