@@ -162,8 +162,7 @@ def _trial_gates(frozen: Frozen | None, newest: TrialFacts, now: datetime) -> It
     yield from _alarms(row)
     yield note(
         "stage",
-        f"{trial.stage}, {trial.share:.0%} of new threads, day "
-        f"{(now - trial.started_at).total_seconds() / 86400:.1f}",
+        f"{stage_words(trial)}, day {(now - trial.started_at).total_seconds() / 86400:.1f}",
     )
     if newest.requested_by is not None:
         yield _asked_by_hand(newest.requested_by)
