@@ -156,7 +156,8 @@ async def test_two_challengers_are_tried_together_and_the_better_one_wins(runnin
     await play(running, cycles[0], {None: 0.5, left: 0.1, right: 0.95})
     ends = [await running.cycle(cycle.id) for cycle in cycles]
     assert [cycle.outcome for cycle in ends if cycle] == [CycleOutcome.ENDED, None]
-    await play(running, cycles[1], {None: 0.5, right: 0.95})
+    won = await play(running, cycles[1], {None: 0.5, right: 0.95})
+    assert won.outcome is CycleOutcome.PROMOTED, won.reason
     assert await champion(running) == right
 
 
