@@ -14,7 +14,7 @@ EMULATOR_SHA512 := d810932b129a8e364d5824828fae89ab954349c503369199d65037dbcd48f
 .PHONY: help setup demo up test check fmt lint types imports cov docs base-model browser emulator test-ray contract serving-clients tgi-smoke clean
 
 help: ## show this list
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-18s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z%-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-18s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## create .venv with everything (torch 2.13.0 first, pinned exactly)
 
@@ -79,7 +79,7 @@ test-ray: setup ## train with two CPU workers on Ray (installs ray, 70 MB; not p
 serving-clients: setup ## huggingface_hub 0.36, 1.33, 2.4 and openai, each in its own environment, against the model server
 	$(BIN)/python -m tests.serving_clients $(ARGS)
 
-bench-%: setup ## run one benchmark: bot, serving, publish, training, defects, split, experiments, retrieval, mining, tone, redaction
+bench-%: setup ## run one benchmark: bot, serving, publish, training, defects, split, experiments, allocations, retrieval, mining, tone, redaction
 	$(BIN)/python -m tests.benchmarks.bench_$* $(ARGS)
 
 tgi-smoke: setup ## hold the serving contract against a live server: URL=http://host:8080 [ADAPTERS=a,b] [KEY=...]

@@ -127,11 +127,23 @@ def one_after_another(seed: int, runs: int, lifts: Sequence[float]) -> Promotion
         left = np.concatenate([each.left for each in found])[:, 0]
         when.append(np.where(promoted < n, promoted + 1.0 + LATE, math.inf))
         spent.append(np.minimum(np.minimum(promoted, left) + 1.0 + LATE, TIMEOUT))
-    order = np.argsort(np.random.default_rng(seed).random((runs, len(lifts))), axis=1)
-    cost = np.take_along_axis(np.column_stack(spent), order, axis=1)
+    return in_turn(seed, promoted=np.column_stack(when), over=np.column_stack(spent))
+
+
+def in_turn(seed: int, *, promoted: Floats, over: Floats) -> Promotions:
+    """Returns the first promotions when each begins after another is over, in random order.
+
+    Args:
+        seed: Of the order.
+        promoted: Ratings from a challenger's own beginning until its promotion, shape (runs,
+            challengers); infinity if never.
+        over: Ratings until its end, whatever it is.
+    """
+    order = np.argsort(np.random.default_rng(seed).random(over.shape), axis=1)
+    cost = np.take_along_axis(over, order, axis=1)
     start = np.empty_like(cost)
     np.put_along_axis(start, order, np.cumsum(cost, axis=1) - cost, axis=1)
-    return Promotions.of(start + np.column_stack(when))
+    return Promotions.of(start + promoted)
 
 
 def ends(crowd: Crowd, *, endless: bool = False) -> Ends:
