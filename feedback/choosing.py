@@ -6,19 +6,23 @@ from feedback.domain.trial import Trial
 from feedback.errors import NotFoundError
 from feedback.store.unit_of_work import Transaction
 
+_LOOKED_BACK = 100
+"""Experiments that are found by their challenger's name: nobody remembers older ones by it."""
+
 
 async def find(tx: Transaction, name: str) -> Trial:
-    """Returns an experiment by its id, or a running one by its challenger's.
+    """Returns an experiment by its id, or by its challenger's: a running one, else the last.
 
     Raises:
         NotFoundError: When there is none, naming those that run.
     """
     running = await tx.experiments.running()
-    found = next((each for each in running if name in _names(each)), None)
+    known = [*running, *await tx.experiments.latest(_LOOKED_BACK)]
+    found = next((each for each in known if name in _names(each)), None)
     found = found or await tx.experiments.get(name)
     if found is None:
-        known = ", ".join(each.id for each in running) or "none"
-        raise NotFoundError(f"there is no experiment {name}; running: {known}")
+        listed = ", ".join(each.id for each in running) or "none"
+        raise NotFoundError(f"there is no experiment {name}; running: {listed}")
     return found
 
 

@@ -14,7 +14,7 @@ from feedback.store.unit_of_work import Store
 from feedback.tone import StyleGuide
 from retrain.cycle.shadow import Ask, ShadowPlan, ShadowReplay
 from retrain.cycle.stage import ExperimentSetup
-from retrain.experiments.policy import ExperimentPolicy
+from retrain.experiments.policy import ExperimentPolicy, shared_traffic
 
 PAIR_PART = 0.5
 """Part of the promote evidence that blind votes carry where reviewers cast them."""
@@ -31,7 +31,7 @@ def experiment_setup(
     wanted = settings.experiment
     policy: dict[str, Any] = {
         "profile": wanted.profile,
-        **_crowded(wanted.profile, wanted.challengers),
+        **shared_traffic(wanted.profile, wanted.challengers),
         "holdback_days": wanted.holdback_days,
         "pair_part": PAIR_PART if wanted.pair_votes else 0.0,
     }
@@ -47,21 +47,6 @@ def experiment_setup(
         approval=wanted.approval,
         shadow=ShadowReplay(store, clock, _ask(settings), guide, plan),
     )
-
-
-def _crowded(profile: str, challengers: int) -> dict[str, Any]:
-    """Returns the constants that depend on how many share the traffic.
-
-    With K challengers each test sees 2/(K + 1) of the threads that it would see alone, so that it
-    may take (K + 1)/2 times as long.
-    """
-    alone = ExperimentPolicy.of(profile)
-    slower = (challengers + 1) / 2
-    return {
-        "challengers": challengers,
-        "timeout_days": alone.timeout_days * slower,
-        "timeout_days_low_traffic": alone.timeout_days_low_traffic * slower,
-    }
 
 
 def _ask(settings: Settings) -> Ask:

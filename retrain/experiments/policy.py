@@ -230,6 +230,24 @@ class ExperimentPolicy:
         return replace(base, **changes)
 
 
+def shared_traffic(profile: str, challengers: int) -> dict[str, Any]:
+    """Returns the constants that depend on how many challengers share the traffic.
+
+    With K of them each test sees 2 / (K + 1) of the threads that it would see alone, so that it may
+    take (K + 1) / 2 times as long.
+
+    Args:
+        profile: Name of the profile whose time limits are stretched.
+        challengers: K.
+    """
+    alone, slower = _profile(profile), (challengers + 1) / 2
+    return {
+        "challengers": challengers,
+        "timeout_days": alone.timeout_days * slower,
+        "timeout_days_low_traffic": alone.timeout_days_low_traffic * slower,
+    }
+
+
 def unknown_keys(policy: Mapping[str, Any]) -> list[str]:
     """Returns the keys of a policy object that name no constant."""
     known = {field.name for field in fields(ExperimentPolicy)}

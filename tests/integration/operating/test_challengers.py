@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from feedback.choosing import find
 from feedback.clock import FixedClock
 from feedback.domain.cycle import Cycle, CycleOptions, CycleOutcome, CycleState, StepResult
 from feedback.domain.learning import AdapterState
@@ -191,11 +192,17 @@ async def test_people_name_the_one_they_mean(theatre: Theatre) -> None:
         with pytest.raises(NotFoundError, match="no experiment three; running: e-c-one, e-c-two"):
             await set_pause(tx, ADMIN, on=True, experiment="three")
         assert "met one keep it" in await set_pause(tx, ADMIN, on=True, experiment="one")
+        assert (await standing(tx, "e-c-two")) == (await standing(tx, "two"))
         said = await promote(tx, ADMIN, seen=await standing(tx, "two"))
     assert said.startswith("Asked for: two becomes the champion")
     assert [t.paused_at is not None for t in await trials(theatre)] == [True, False]
     assert (await theatre.look(cycles["two"])).outcome is None
     assert (await theatre.trial("two")).decision == "PROMOTED_BY_HAND"
+    await theatre.promote(cycles["two"])
+    assert (await theatre.look(cycles["one"])).gate == "CANCELLED"
+    async with theatre.store.begin() as tx:
+        over = await find(tx, "one")
+        assert (over.id, over.state) == ("e-c-one", "CANCELLED"), "one that is over has its name"
 
 
 async def test_a_rollback_withdraws_every_promotion_that_waits(theatre: Theatre) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from feedback.errors import InvalidInputError
-from retrain.experiments.policy import PROFILES, ExperimentPolicy
+from retrain.experiments.policy import PROFILES, ExperimentPolicy, shared_traffic
 
 
 def test_promised_defaults() -> None:
@@ -26,6 +26,16 @@ def test_low_traffic_profile() -> None:
     assert policy is PROFILES["low_traffic"]
     assert [(s.stage, s.share) for s in policy.ramp] == [("RAMP", 0.25), ("TEST", 0.5)]
     assert (policy.min_rated, policy.min_delivered, policy.timeout_days) == (30, 100, 56)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_who_shares_the_traffic_needs_more_evidence_and_gets_more_time(profile: str) -> None:
+    alone = ExperimentPolicy.of(profile)
+    assert ExperimentPolicy.of({"profile": profile, **shared_traffic(profile, 1)}) == alone
+    three = ExperimentPolicy.of({"profile": profile, **shared_traffic(profile, 3)})
+    assert (three.promote_threshold, three.stop_threshold) == (60, 20)
+    assert three.timeout_days == 2 * alone.timeout_days
+    assert three.timeout_days_low_traffic == 2 * alone.timeout_days_low_traffic
 
 
 def test_constants_are_replaced_one_by_one() -> None:
