@@ -39,7 +39,7 @@ Path(sys.argv[3]).write_text(json.dumps(signature))
 """
 
 
-async def train_small_adapter(folder: Path, *, seed: int = 0) -> Path:
+async def train_small_adapter(folder: Path) -> Path:
     """Trains a few steps on a few corrections and signs the result; returns the run's folder."""
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in _rows()))
     spec = TrainingSpec(
@@ -48,7 +48,7 @@ async def train_small_adapter(folder: Path, *, seed: int = 0) -> Path:
         base_id=PACKAGED_BASE,
         out_dir=folder / "adapter",
         work_dir=folder / "work",
-        recipe=QloraRecipe(rank=8, epochs=4, batch_size=8, warmup_steps=2, save_every=0, seed=seed),
+        recipe=QloraRecipe(rank=8, epochs=4, batch_size=8, warmup_steps=2, save_every=0),
     )
     (folder / "spec.json").write_text(json.dumps(spec.to_row()))
     await _run([*training_command(), "--spec", str(folder / "spec.json")], folder)

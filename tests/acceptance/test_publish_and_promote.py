@@ -86,7 +86,7 @@ async def test_a_worse_challenger_is_sent_away(running: Running, trained: Path) 
     assert (await answered(running)).arm is None
 
 
-async def test_kills_while_publishing_then_promotion_and_rollback(
+async def test_kills_while_publishing_then_the_better_of_two_is_promoted_and_rolled_back(
     running: Running, trained: Path
 ) -> None:
     blue = await active(running)
@@ -108,8 +108,14 @@ async def test_kills_while_publishing_then_promotion_and_rollback(
     await drained(running, blue)
     await until(lambda: proven_again(running, now_active), LIMIT_S)
 
+    rival = await register(running.store, trained, "rival", running.clock.now())
+    other = await publish(running, rival)
+    await until(functools.partial(_on_stage, running, other), LIMIT_S)
+    await both_meet_people(running, adapter.id, rival.id)
+    other = await play(running, other, {None: 0.4, adapter.id: 0.95, rival.id: 0.05})
+    assert other.outcome is CycleOutcome.ENDED, await stands(running, other)
     cycle = await play(running, cycle, {None: 0.4, adapter.id: 0.95})
-    assert cycle.outcome is CycleOutcome.PROMOTED, cycle.reason
+    assert cycle.outcome is CycleOutcome.PROMOTED, await stands(running, cycle)
     assert await champion(running) == adapter.id
     answer = await answered(running)
     while answer.arm is Arm.CHAMPION:
@@ -127,19 +133,9 @@ async def test_kills_while_publishing_then_promotion_and_rollback(
     assert (newest.from_state, newest.to_state) == (adapter.id, "base")
 
 
-async def test_two_challengers_are_tried_together_and_the_better_one_wins(running: Running) -> None:
-    folder: Path = running.stack.settings.state_dir / "trained" / "again"
-    await asyncio.to_thread(folder.mkdir)
-    # What was taken back above is not tried again: these have other weights.
-    run = await train_small_adapter(folder, seed=1)
-    cycles, names = [], ("left", "right")
-    for name in names:
-        adapter = await register(running.store, run, name, running.clock.now())
-        cycles.append(await publish(running, adapter))
-        await until(functools.partial(_on_stage, running, cycles[-1]), LIMIT_S)
-    left, right = (f"adapter-{name}" for name in names)
+async def both_meet_people(running: Running, left: str, right: str) -> None:
+    """Two challengers and the champion share the threads, on servers that hold all of them."""
     assert {left, right} <= (await active(running)).proven
-
     met: dict[str | None, Interaction] = {}
     while {None, left, right} - met.keys():
         # Rated, because threads without a rating in one arm would rightly hold its promotion back.
@@ -153,13 +149,6 @@ async def test_two_challengers_are_tried_together_and_the_better_one_wins(runnin
     assert arms == {None: {Arm.CHAMPION}, left: set(Arm), right: set(Arm)}
     told = await run_command(running, sys.executable, "-m", "deploy", "experiment", "status")
     assert all(f"{name} against the base model" in told for name in (left, right))
-
-    await play(running, cycles[0], {None: 0.5, left: 0.1, right: 0.95})
-    ends = [await running.cycle(cycle.id) for cycle in cycles]
-    assert [cycle.outcome for cycle in ends if cycle] == [CycleOutcome.ENDED, None]
-    won = await play(running, cycles[1], {None: 0.5, right: 0.95})
-    assert won.outcome is CycleOutcome.PROMOTED, await stands(running, won)
-    assert await champion(running) == right
 
 
 async def stands(running: Running, cycle: Cycle) -> str:
