@@ -150,6 +150,7 @@ def new_assignments(
             stage=each.stage,
             adapter_sha256=adapter.sha256 if adapter else None,
             forced_reason=forced,
+            salt=joined[0].salt,
             assigned_at=at,
         )
 
@@ -187,7 +188,7 @@ def choose(route: Route, assignments: Sequence[Assignment], *, url: str, base_mo
         arm=assignment.arm,
         experiment_id=assignment.experiment_id,
         share=assignment.share,
-        salt=experiment.salt,
+        salt=assignment.salt,
         error=error,
     )
 

@@ -58,8 +58,8 @@ async def _only(tx: Transaction, current: Sequence[Trial]) -> Trial | None:
     """Returns the only experiment there is, or the last one if it ended without an answer."""
     if current:
         return current[0] if len(current) == 1 else None
-    last = await tx.experiments.latest(1)
-    return last[0] if last and last[0].undecided else None
+    last = await tx.experiments.last_ended()
+    return last if last and last.undecided else None
 
 
 async def set_brake(tx: Transaction, *, on: bool, act: Act) -> bool:

@@ -44,10 +44,9 @@ class WhyPolicy:
 async def read_why(tx: Transaction, policy: WhyPolicy, now: datetime) -> WhyReport:
     """Returns why (not) this week, as the record stands."""
     since = now - timedelta(days=RATE_DAYS)
-    trials = await tx.experiments.current() or await tx.experiments.latest(1)
     return why(
         await _learning(tx, policy, since),
-        [await _facts(tx, trial, since) for trial in trials],
+        [await _facts(tx, trial, since) for trial in await tx.experiments.shown()],
         now,
     )
 

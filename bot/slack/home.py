@@ -109,10 +109,10 @@ async def _cycle_sentence(tx: Transaction) -> str:
 async def _experiment_sentence(tx: Transaction) -> str:
     if current := await tx.experiments.current():
         return "; ".join(
-            f"running since {trial.started_at:%Y-%m-%d}, {stage_words(trial)}" for trial in current
+            f"{trial.challenger_id} since {trial.started_at:%Y-%m-%d}, {stage_words(trial)}"
+            for trial in current
         )
-    trials = await tx.experiments.latest(1)
-    if not trials:
+    last = await tx.experiments.last_ended()
+    if last is None:
         return ReviewFacts.experiment
-    trial = trials[0]
-    return f"the last one ended on {trial.ended_at:%Y-%m-%d}: {trial.decision or 'no decision'}"
+    return f"the last one ended on {last.ended_at:%Y-%m-%d}: {last.decision or 'no decision'}"

@@ -93,7 +93,8 @@ def status(
 ) -> None:
     """Say where an experiment stands, why it waits, what would end it, and when to expect that.
 
-    Without a name all that are on stage are shown, else those that wait, else the last one.
+    Without a name all that are on stage are shown, else those that wait, else the last one that
+    ended. As JSON one is an object, several are a list.
     """
 
     async def work(store: Store, _: Settings, clock: Clock) -> tuple[list[_Told], bool]:
@@ -103,13 +104,11 @@ def status(
             return [await _told(tx, trial, clock.now()) for trial in trials], frozen
 
     found, frozen = with_store(work)
+    if as_json:
+        rows = [told.row(frozen=frozen) for told in found]
+        print(json.dumps(rows if len(rows) > 1 else rows[0], indent=2, default=str))
+        return
     for told in found:
-        if as_json:
-            row = {**asdict(told.view), "frozen": frozen, "by_hand": told.by_hand}
-            for chart in ("evidence_chart", "ramp_chart", "history_chart"):
-                row.pop(chart)
-            print(json.dumps(row, indent=2, default=str))
-            continue
         for line in _story(told.view, told.outlook, frozen=frozen):
             print(line)
         if told.by_hand:
@@ -168,6 +167,10 @@ class _Told:
     outlook: Outlook | None
     by_hand: str
 
+    def row(self, *, frozen: bool) -> dict[str, Any]:
+        row = {**asdict(self.view), "frozen": frozen, "by_hand": self.by_hand}
+        return {key: value for key, value in row.items() if not key.endswith("_chart")}
+
 
 async def _told(tx: Transaction, trial: Trial, now: datetime) -> _Told:
     outlook = await read_promotion(tx, trial, now) if trial.ended_at is None else None
@@ -177,7 +180,7 @@ async def _told(tx: Transaction, trial: Trial, now: datetime) -> _Told:
 
 
 async def _present(tx: Transaction) -> list[Trial]:
-    found = await tx.experiments.current() or await tx.experiments.latest(1)
+    found = await tx.experiments.shown()
     if not found:
         raise NotFoundError(
             "there has been no experiment yet; a cycle starts one, or `understudy experiment start`"

@@ -67,9 +67,10 @@ async def _run(settings: Settings) -> None:
             before = await _open_states(store)
             await _copy_brake(settings, store, brake, now)
             await retraining.holdback.look()
-            await retraining.runner.tick()
             await retraining.overrides.look()
             await retraining.digest.tick()
+            # Last, because one cycle that has to wait for something may keep it from its end.
+            await retraining.runner.tick()
             async with store.begin() as tx:
                 upcoming = await retraining.runner.next_scheduled(tx)
                 for name, moment in (

@@ -17,7 +17,10 @@ PROMOTABLE_STATES = frozenset({"TEST"})
 READY = "READY"
 """State of an experiment that is proven and waits for an approval."""
 
-WAITING_STATES = frozenset({READY, "PROMOTING"})
+PROMOTING = "PROMOTING"
+"""State of an experiment whose promotion is being made."""
+
+WAITING_STATES = frozenset({READY, PROMOTING})
 """States of an experiment in which a promotion is decided and not yet made."""
 
 BASE = "base"
@@ -106,6 +109,9 @@ def changes(shown: Standing, now: Standing, act: OperatorAct) -> tuple[str, ...]
         before, after = model_name(shown.champion_id), model_name(now.champion_id)
         found.append(f"the champion was {before} and is {after} now")
     if act is not OperatorAct.PROMOTE:
+        if shown.waiting != now.waiting:
+            before, after = (", ".join(item.waiting) or "none" for item in (shown, now))
+            found.append(f"the promotion that waits was {before} and is {after} now")
         return tuple(found)
     if shown.state != now.state:
         found.append(f"the experiment moved from {shown.state} to {now.state}")

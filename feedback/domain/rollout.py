@@ -80,6 +80,7 @@ class Assignment:
         u: Where the thread fell in [0, 1): below `share` for the challenger.
         share: Challenger share among the threads of these two arms when the thread began.
         forced_reason: Why the arm was not drawn; such a thread tells nothing.
+        salt: Of the draw, which is one for all experiments that the thread joined.
     """
 
     experiment_id: str
@@ -91,4 +92,5 @@ class Assignment:
     stage: str
     adapter_sha256: str | None
     forced_reason: str | None
+    salt: str
     assigned_at: datetime

@@ -137,6 +137,8 @@ def _training(facts: LearningFacts, now: datetime) -> Outlook:
         expected = max(expected, facts.next_cycle_at)
     if (cycle := _in_the_way(facts)) is not None:
         headline = f"A cycle is at work ({cycle.state}); the next one comes after it."
+        if not cycle.at_work and facts.thresholds.challengers > 1:
+            headline = "Every place on the stage is taken; the next cycle begins when one is free."
     elif closed:
         headline = f"No training yet: {closed_names(closed)}."
     else:

@@ -21,7 +21,7 @@ _GENESIS = "0" * 64
 SCHEDULER_LOOKED_AT = "scheduler_looked_at"
 """Switch that holds when (on its clock) the scheduler last finished a look: its pulse."""
 NEXT_CYCLE_AT = "next_cycle_at"
-"""Switch that holds when the schedule next starts a cycle, if none is open then."""
+"""Switch that holds when the schedule next starts a cycle, if there is room for one then."""
 
 
 def audit_hash(prev_hash: str, entry: Mapping[str, Any]) -> str:
@@ -190,8 +190,11 @@ class SqlCycles:
             return None
         return row["id"], row["requested_by"], CycleOptions.from_row(row["options"])
 
-    async def drop_overtaken(self) -> list[tuple[int, str, CycleOptions]]:
-        """Takes requests to try an adapter out of the queue when a newer one waits, too.
+    async def drop_overtaken(self, places: int = 1) -> list[tuple[int, str, CycleOptions]]:
+        """Takes requests to try an adapter out of the queue when newer ones wait for its place.
+
+        Args:
+            places: How many may be tried next.
 
         Returns:
             What was taken out: (id, who asked, options), oldest first.
@@ -199,10 +202,15 @@ class SqlCycles:
         tries = (cycle_requests.c.cycle_id.is_(None)) & (
             func.coalesce(cycle_requests.c.options["adapter_id"].astext, "") != ""
         )
-        newest = select(func.max(cycle_requests.c.id)).where(tries).scalar_subquery()
+        newest = (
+            select(cycle_requests.c.id)
+            .where(tries)
+            .order_by(cycle_requests.c.id.desc())
+            .limit(places)
+        )
         dropped = await self._connection.execute(
             delete(cycle_requests)
-            .where(tries, cycle_requests.c.id < newest)
+            .where(tries, cycle_requests.c.id.not_in(newest))
             .returning(cycle_requests.c.id, cycle_requests.c.requested_by, cycle_requests.c.options)
         )
         found = [(row.id, row.requested_by, CycleOptions.from_row(row.options)) for row in dropped]

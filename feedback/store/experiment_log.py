@@ -28,6 +28,12 @@ _RANK = {
 }
 
 
+def _told_while_it_ran(trial: Trial) -> ColumnElement[bool]:
+    """Returns the same for a log: once it is over, threads go on for other experiments only."""
+    told = told_about(trial.id)
+    return told if trial.ended_at is None else told & (interactions.c.answered_at <= trial.ended_at)
+
+
 def told_about(experiment_id: str) -> ColumnElement[bool]:
     """Returns the condition that an answer tells something about an experiment.
 
@@ -137,14 +143,14 @@ class SqlExperimentLog:
         ]
 
     async def _answers(self, trial: Trial) -> list[RowMapping]:
-        statement = select(interactions).where(told_about(trial.id))
+        statement = select(interactions).where(_told_while_it_ran(trial))
         return list((await self._connection.execute(statement)).mappings())
 
     async def _opinions(self, trial: Trial) -> list[dict[str, Any]]:
         voted = (
             select(vote_events, interactions.c.thread_key)
             .join(interactions, interactions.c.id == vote_events.c.interaction_id)
-            .where(told_about(trial.id))
+            .where(_told_while_it_ran(trial))
         )
         rows = [
             {
@@ -161,7 +167,7 @@ class SqlExperimentLog:
         corrected = (
             select(corrections, interactions.c.thread_key.label("thread"))
             .join(interactions, interactions.c.id == corrections.c.interaction_id)
-            .where(told_about(trial.id))
+            .where(_told_while_it_ran(trial))
         )
         rows += [
             {

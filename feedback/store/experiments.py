@@ -9,7 +9,6 @@ from sqlalchemy import func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from feedback.domain.interaction import Arm
 from feedback.domain.trial import HOLDBACK, PAUSABLE_STATES, Look, Part, Trial, TrialStage
 from feedback.errors import ConflictError, NotFoundError
 from feedback.store.experiment_log import SqlExperimentLog, told_about
@@ -69,6 +68,17 @@ class SqlExperiments:
         rows = (await self._connection.execute(statement)).mappings()
         return [to_domain(Trial, row) for row in rows]
 
+    async def last_ended(self) -> Trial | None:
+        """Returns the experiment that ended last; it need not have begun last."""
+        statement = (
+            select(experiments)
+            .where(experiments.c.ended_at.is_not(None))
+            .order_by(experiments.c.ended_at.desc(), experiments.c.id)
+            .limit(1)
+        )
+        row = (await self._connection.execute(statement)).mappings().first()
+        return to_domain(Trial, row) if row else None
+
     async def running(self) -> list[Trial]:
         """Returns the experiments that are not over: those on stage first, then by their start."""
         statement = (
@@ -89,6 +99,11 @@ class SqlExperiments:
         """Returns the experiments that operators mean: those on stage, else those that wait."""
         running = await self.running()
         return [trial for trial in running if trial.state in ON_STAGE] or running
+
+    async def shown(self) -> list[Trial]:
+        """Returns the current experiments, else the one that ended last, if there ever was one."""
+        last = await self.last_ended()
+        return await self.current() or ([last] if last else [])
 
     async def rolled_back_since(self, since: datetime) -> int:
         """Counts the experiments whose promotion was taken back since a moment."""
@@ -243,24 +258,30 @@ class SqlExperiments:
             )
         )
 
-    async def champion_latency_p95(self) -> float | None:
-        """Returns the 95th percentile of answer latency in milliseconds, None without answers.
+    async def latency_p95(self, adapter_id: str | None) -> float | None:
+        """Returns the 95th percentile of a model's answer latency, None without answers.
 
-        Answers of challengers are left out: several may be on stage already.
+        Args:
+            adapter_id: The model; None is the base.
+
+        Returns:
+            Milliseconds.
         """
         value: float | None = await self._connection.scalar(
             select(func.percentile_cont(0.95).within_group(interactions.c.latency_ms)).where(
                 interactions.c.latency_ms.is_not(None),
-                interactions.c.arm.is_distinct_from(Arm.CHALLENGER),
+                interactions.c.adapter_id.is_not_distinct_from(adapter_id),
             )
         )
         return value
 
     async def counts(self, experiment_id: str) -> dict[str, int]:
-        """Returns how many threads each arm got."""
+        """Returns how many threads each arm was drawn for."""
         statement = (
             select(assignments.c.arm, func.count().label("count"))
-            .where(assignments.c.experiment_id == experiment_id)
+            .where(
+                assignments.c.experiment_id == experiment_id, assignments.c.forced_reason.is_(None)
+            )
             .group_by(assignments.c.arm)
         )
         rows = await self._connection.execute(statement)

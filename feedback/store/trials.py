@@ -13,6 +13,7 @@ from feedback.domain.trial import Approval, ShadowAnswer, Trial, Verdict
 from feedback.store.conversations import to_interaction
 from feedback.store.tables.base import to_domain
 from feedback.store.tables.conversations import interactions
+from feedback.store.tables.learning import experiments
 from feedback.store.tables.trials import approvals, shadow_answers
 
 
@@ -73,7 +74,7 @@ class SqlShadows:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def questions(self, trial: Trial, *, last: int) -> list[Interaction]:
+    async def questions(self, trial: Trial, *, last: int, apart: bool = False) -> list[Interaction]:
         """Returns those of the champion's last answers that the challenger has no other to yet.
 
         Answers of other models are left out: with several challengers on stage they are many.
@@ -81,7 +82,14 @@ class SqlShadows:
         Args:
             trial: The experiment; what was answered before its start counts.
             last: How many of the newest questions there are to answer in all.
+            apart: Leave out what another open experiment answers: of two cards with one question
+                the answer that repeats would be known for the champion's.
         """
+        elsewhere = (
+            select(shadow_answers.c.interaction_id)
+            .join(experiments, experiments.c.id == shadow_answers.c.experiment_id)
+            .where(experiments.c.ended_at.is_(None), experiments.c.id != trial.id)
+        )
         newest = (
             select(interactions)
             .where(
@@ -90,6 +98,7 @@ class SqlShadows:
                 interactions.c.abstained.is_(False),
                 interactions.c.answered_at < trial.started_at,
                 interactions.c.adapter_id.is_not_distinct_from(trial.champion_id),
+                *([interactions.c.id.not_in(elsewhere)] if apart else []),
             )
             .order_by(interactions.c.answered_at.desc(), interactions.c.id)
             .limit(last)

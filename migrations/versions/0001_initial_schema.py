@@ -750,6 +750,7 @@ def upgrade() -> None:
         sa.Column("stage", sa.Text(), nullable=False),
         sa.Column("adapter_sha256", sa.Text(), nullable=True),
         sa.Column("forced_reason", sa.Text(), nullable=True),
+        sa.Column("salt", sa.Text(), server_default="", nullable=False),
         sa.Column("assigned_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["experiment_id"],

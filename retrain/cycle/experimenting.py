@@ -7,6 +7,7 @@ room on the stage, and whether one of them became the champion.
 """
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -17,17 +18,18 @@ from feedback.domain.cycle import Cycle, CycleOutcome, StepResult
 from feedback.domain.learning import Adapter, AdapterState
 from feedback.domain.operating import PromotionRequest, model_name
 from feedback.domain.trial import APPROVAL_CARD, Approval, Trial, Verdict
-from feedback.errors import ConflictError, NotFoundError
+from feedback.errors import ConfigurationError, ConflictError, NotFoundError, PermanentError
 from feedback.store.unit_of_work import Store, Transaction
 from retrain.cycle.by_hand import CANCELLED, PROMOTED_BY_HAND, Promotions, by_hand_row
 from retrain.cycle.looking import Looker, changed_files
-from retrain.cycle.stage import ExperimentSetup, no_room
+from retrain.cycle.stage import ExperimentSetup, no_room, tried_already
 from retrain.cycle.trials import TrialMover
 from retrain.experiments.decision import NONE, PROMOTE, REJECTED_GUARD, Decision
 from retrain.experiments.machine import State, Trigger, stage_trigger, transition, trigger_of
 from retrain.experiments.policy import ExperimentPolicy, RampStage
 from retrain.experiments.ramp import RampState, first_stage, next_stage
 
+_log = logging.getLogger(__name__)
 LOAD_FAILURES = 3
 
 
@@ -58,11 +60,29 @@ class ExperimentingStep:
         }
 
     async def __call__(self, cycle: Cycle) -> StepResult:
-        """Takes a look at the experiment, through several states where none has to wait."""
+        """Takes a look at the experiment, through several states where none has to wait.
+
+        One that can never be looked at again is ended: nobody would see harm.
+        """
         result: StepResult | None = None
         while result is None:
-            result = await self._look(cycle)
+            try:
+                result = await self._look(cycle)
+            except ConflictError:
+                raise
+            except (PermanentError, ConfigurationError) as exc:
+                _log.exception("an experiment cannot be looked at")
+                result = await self._give_up(cycle, exc)
         return result
+
+    async def _give_up(self, cycle: Cycle, exc: Exception) -> StepResult:
+        async with self._store.begin() as tx:
+            trial = await tx.experiments.of_cycle(cycle.id)
+            if trial is None or trial.ended_at is not None or trial.state == State.PROMOTING:
+                raise exc
+            reason = f"it cannot be looked at any more: {exc}"
+            await self._end(tx, trial, Trigger.CANCEL, reason, CANCELLED)
+        return StepResult(reason=reason, outcome=CycleOutcome.FAILED)
 
     async def _look(self, cycle: Cycle) -> StepResult | None:
         """Takes one step; None when the next one can follow at once."""
@@ -124,14 +144,14 @@ class ExperimentingStep:
     async def _check_offline(self, tx: Transaction, trial: Trial) -> StepResult | None:
         """Only where there is room, what the gates let pass, and what nobody took back before."""
         others = [each for each in await tx.experiments.running() if each.id != trial.id]
+        champion, _ = await tx.adapters.champion()
+        needless = tried_already(trial, others, champion.id if champion else None)
+        if needless is not None:
+            await self._mover.move(tx, trial, Trigger.CANCEL, needless, decision=CANCELLED)
+            return None
         busy = no_room(trial, others)
         if busy is not None:
             return _waiting(trial, busy)
-        twin = next((each for each in others if each.challenger_id == trial.challenger_id), None)
-        if twin is not None:
-            reason = f"{trial.challenger_id} is tried already, by {twin.id}"
-            await self._mover.move(tx, trial, Trigger.CANCEL, reason, decision=CANCELLED)
-            return None
         adapter = await _adapter(tx, trial)
         blocked = await tx.adapters.blocked_by(adapter)
         evaluation = (await tx.training.evaluations(adapter.training_run_id)).get("candidate")
@@ -141,7 +161,6 @@ class ExperimentingStep:
         elif not gates.get("passed"):
             refused = f"no offline evaluation of {adapter.id} passed every gate"
         else:
-            champion, _ = await tx.adapters.champion()
             await self._mover.move(
                 tx,
                 trial,
@@ -190,7 +209,7 @@ class ExperimentingStep:
             if not await self._may(tx, trial, trigger):
                 return _waiting(trial, await self._held(tx, trial))
             now = self._clock.now()
-            p95 = await tx.experiments.champion_latency_p95()
+            p95 = await tx.experiments.latency_p95(trial.champion_id)
             await self._mover.move(
                 tx,
                 trial,

@@ -98,7 +98,7 @@ async def crown(tx: Transaction, mover: TrialMover, trial: Trial, reason: str) -
             at=now,
         )
     policy = ExperimentPolicy.of(trial.policy)
-    share = policy.holdback_share_for(_per_day(trial))
+    share = policy.holdback_share_for(threads_per_day(trial))
     told = (
         f"{trial.challenger_id} is the champion; {model_name(trial.champion_id)} keeps "
         f"{share:.0%} of new threads for {policy.holdback_days:g} days"
@@ -206,9 +206,10 @@ def _ended(trial: Trial) -> StepResult:
     )
 
 
-def _per_day(trial: Trial) -> float:
-    """Returns the threads a day up to the last look at the test."""
+def threads_per_day(trial: Trial) -> float:
+    """Returns the threads a day up to the last look at the test, other challengers' included."""
     row = trial.evidence or {}
     counts = row.get("counts", {})
     threads = sum(int(counts.get(arm, {}).get("assigned", 0)) for arm in ("champion", "challenger"))
+    threads += int(counts.get("excluded", 0))
     return threads / max(float(row.get("day", 0.0)), 1.0)

@@ -86,8 +86,9 @@ class CycleRunner:
         """
         async with self._store.begin() as tx:
             cycles = await tx.cycles.open_cycles()
-            room = len(cycles) < self._challengers and not any(cycle.at_work for cycle in cycles)
-            started = await self._start_if_due(tx) if room else None
+            places = self._challengers - len(cycles)
+            room = places > 0 and not any(cycle.at_work for cycle in cycles)
+            started = await self._start_if_due(tx, places) if room else None
         moved = [started] if started else []
         failures: list[RetryableError | ConflictError] = []
         for cycle in sorted(cycles, key=lambda cycle: cycle.at_work):
@@ -112,9 +113,9 @@ class CycleRunner:
             return cycle
         return await self._commit(cycle, result)
 
-    async def _start_if_due(self, tx: Transaction) -> Cycle | None:
+    async def _start_if_due(self, tx: Transaction, places: int) -> Cycle | None:
         now = self._clock.now()
-        await self._drop_overtaken(tx, now)
+        await self._drop_overtaken(tx, places, now)
         request = await tx.cycles.next_request()
         if request is not None:
             request_id, requested_by, options = request
@@ -136,9 +137,9 @@ class CycleRunner:
         )
         return cycle
 
-    async def _drop_overtaken(self, tx: Transaction, now: datetime) -> None:
-        """Of several adapters that wait to be tried only the newest is still worth the stage."""
-        for request_id, requested_by, options in await tx.cycles.drop_overtaken():
+    async def _drop_overtaken(self, tx: Transaction, places: int, now: datetime) -> None:
+        """Of the adapters that wait to be tried only the newest are still worth the stage."""
+        for request_id, requested_by, options in await tx.cycles.drop_overtaken(places):
             reason = f"a newer one is to be tried; it was asked for by {requested_by}"
             await tx.audit.append(
                 subject=f"adapter:{options.adapter_id}",
@@ -152,7 +153,7 @@ class CycleRunner:
             if self._operators_channel:
                 text = (
                     f":fast_forward: {options.adapter_id} is *not tried* any more: "
-                    f"{quoted(reason)}. One cycle is at work at a time."
+                    f"{quoted(reason)}. There is no room on the stage for all of them."
                 )
                 await tx.outbox.add(
                     key=f"cycle-request:{request_id}:overtaken",

@@ -69,7 +69,7 @@ class ShadowReplay:
         """
         async with self._store.begin() as tx:
             route = await tx.routing.route()
-            todo = await tx.shadows.questions(trial, last=self._plan.last)
+            todo = await tx.shadows.questions(trial, last=self._plan.last, apart=self._plan.votes)
             now = [
                 (question, await self._messages(tx, question), await self._passages(tx, question))
                 for question in todo[:AT_ONCE]

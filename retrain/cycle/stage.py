@@ -40,6 +40,23 @@ class ExperimentSetup:
     shadow: Shadow | None = None
 
 
+def tried_already(trial: Trial, others: Sequence[Trial], champion_id: str | None) -> str | None:
+    """Returns why a queued experiment would find out nothing; None when it may.
+
+    Args:
+        trial: The queued experiment.
+        others: The other experiments that are not over.
+        champion_id: Who is the champion; None is the base model.
+    """
+    name = trial.challenger_id
+    if name == champion_id:
+        return f"{name} is the champion by now"
+    began = (trial.started_at, trial.id)
+    twins = [each for each in others if each.challenger_id == name]
+    twin = next((each for each in twins if (each.started_at, each.id) < began), None)
+    return None if twin is None else f"{name} is tried already, by {twin.id}"
+
+
 def no_room(trial: Trial, others: Sequence[Trial]) -> str | None:
     """Returns why a queued experiment has to wait; None when it may begin.
 

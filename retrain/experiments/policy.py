@@ -234,10 +234,10 @@ def shared_traffic(profile: str, challengers: int) -> dict[str, Any]:
     """Returns the constants that depend on how many challengers share the traffic.
 
     With K of them each test sees 2 / (K + 1) of the threads that it would see alone, so that it may
-    take (K + 1) / 2 times as long.
+    take (K + 1) / 2 times as long, and little traffic is less.
 
     Args:
-        profile: Name of the profile whose time limits are stretched.
+        profile: Name of the profile whose limits are stretched.
         challengers: K.
     """
     alone, slower = _profile(profile), (challengers + 1) / 2
@@ -245,6 +245,7 @@ def shared_traffic(profile: str, challengers: int) -> dict[str, Any]:
         "challengers": challengers,
         "timeout_days": alone.timeout_days * slower,
         "timeout_days_low_traffic": alone.timeout_days_low_traffic * slower,
+        "timeout_traffic": alone.timeout_traffic / slower,
     }
 
 

@@ -161,6 +161,9 @@ def _question(asked: Confirmation) -> str:
         )
     seen = Standing.from_row(asked.shown)
     champion = escape(model_name(seen.champion_id))
+    if asked.act is OperatorAct.ROLLBACK and seen.promotion_waits:
+        waits = escape(", ".join(seen.waiting))
+        return f"Withdraw the promotion that waits ({waits})? *{champion}* stays the champion."
     if asked.act is OperatorAct.ROLLBACK:
         ends = _ENDS.get(seen.running, f" All {seen.running} running experiments end.")
         return (

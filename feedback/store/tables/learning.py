@@ -191,5 +191,7 @@ assignments = Table(
     Column("stage", Text, nullable=False),
     Column("adapter_sha256", Text),
     Column("forced_reason", Text),
+    # Of the draw: with several experiments that of the one that began first.
+    Column("salt", Text, nullable=False, server_default=""),
     moment("assigned_at"),
 )

@@ -8,6 +8,7 @@ from feedback.domain.assignment import split
 from feedback.domain.audit import AuditEntry
 from feedback.domain.cycle import Cycle, CycleState
 from feedback.domain.learning import Adapter, Deployment, DeploymentState, TrainingRun
+from feedback.domain.operating import PROMOTING
 from feedback.domain.reviewing import Agreement
 from feedback.store.overview import Backlog, LabelCounts, SwitchState
 from feedback.web.views.cycle import StepView, outcome_tone, steps_of
@@ -128,8 +129,11 @@ class Overview:
 
     @property
     def wings(self) -> Iterator[tuple[str, float]]:
-        """Who else answers, and what part of all new threads: a paused one answers no new one."""
-        joined = [each for each in self.experiments if each.paused_at is None]
+        """Who else answers, and what part of all new threads.
+
+        A paused one answers no new thread, nor does one whose promotion is being made.
+        """
+        joined = [e for e in self.experiments if e.paused_at is None and e.state != PROMOTING]
         yield from zip(
             (each.challenger_id for each in joined),
             split([each.share for each in joined]),

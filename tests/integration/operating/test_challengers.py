@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -18,8 +19,10 @@ from feedback.pausing import set_pause
 from feedback.store.unit_of_work import Store
 from feedback.web.views.experiment import experiment_view
 from feedback.why import read_promotion
+from retrain.cycle.holdback import threads_per_day
 from retrain.cycle.publishing import Publisher
 from retrain.cycle.runner import CycleRunner
+from retrain.experiments.case import ARM_NAMES
 from retrain.scheduling.schedule import CycleSchedule
 from tests.integration.operating.crowd import HASTY, Theatre, open_cycle
 from tests.integration.operating.stage import NOW, OPERATORS
@@ -86,6 +89,10 @@ async def test_champion_threads_count_for_both_and_a_challengers_own_for_it_alon
             }
             kinds = Counter(row["type"] for row in rows)
             assert kinds["delivered"] == kinds["feedback"] == len(drawn)
+            counts = await tx.experiments.counts(trial.id)
+            assert counts == {
+                arm: len(logs[trial.id][number]) for number, arm in enumerate(ARM_NAMES)
+            }
             lately = await tx.experiments.threads_since(trial.id, NOW)
             assert lately["champion_rated"] == len(logs[trial.id][0])
             assert lately["challenger_delivered"] == len(logs[trial.id][1])
@@ -182,6 +189,72 @@ async def test_a_publish_keeps_every_challenger_on_the_servers(theatre: Theatre)
     assert {item.name for item in wanted.adapters} == {"one", "two", "three"}
 
 
+async def test_the_log_of_an_experiment_ends_with_it(theatre: Theatre) -> None:
+    await both(theatre)
+    await theatre.meet_all(await trials(theatre), only(), 60)
+    async with theatre.store.begin() as tx:
+        one, _ = await trials(theatre)
+        whole = await tx.experiments.event_rows(one)
+        # Its threads go on for the other one, whose answers are not its business.
+        half = sorted(row["ts"] for row in whole if row["type"] == "delivered")[20]
+        ended = replace(one, ended_at=datetime.fromtimestamp(half, UTC))
+        kept = Counter(row["type"] for row in await tx.experiments.event_rows(ended))
+    assert kept["delivered"] == 21
+    assert kept["assigned"] == sum(row["type"] == "assigned" for row in whole)
+
+
+async def test_what_can_never_be_looked_at_again_is_ended(theatre: Theatre) -> None:
+    cycles = await both(theatre)
+    async with theatre.store.begin() as tx:
+        await tx.connection.exec_driver_sql(
+            "update experiments set policy = '{\"alpha\": 7}' where id = 'e-c-one'"
+        )
+    result = await theatre.look(cycles["one"])
+    assert result.outcome is CycleOutcome.FAILED
+    assert "it cannot be looked at any more: policy alpha is 7" in result.reason
+    assert [t.state for t in await trials(theatre)] == ["CANCELLED", "TEST"]
+    assert (await theatre.look(cycles["two"])).wait
+
+
+async def test_slow_is_what_the_champion_is_not(theatre: Theatre) -> None:
+    await both(theatre)
+    await theatre.meet_all(await trials(theatre), only(), 60)
+    async with theatre.store.begin() as tx:
+        await tx.connection.exec_driver_sql(
+            "update interactions set latency_ms ="
+            " case when adapter_id is null then 100 else 9e3 end"
+        )
+        assert await tx.experiments.latency_p95(None) == 100
+        assert await tx.experiments.latency_p95("one") == 9000
+        assert await tx.experiments.latency_p95("nobody") is None
+
+
+async def test_the_one_that_ended_last_is_meant_when_none_runs(theatre: Theatre) -> None:
+    await both(theatre)
+    async with theatre.store.begin() as tx:
+        for name, day in (("one", 20), ("two", 10)):
+            await tx.connection.exec_driver_sql(
+                f"update experiments set state = 'INCONCLUSIVE', "
+                f"ended_at = started_at + interval '{day} days' where id = 'e-c-{name}'"
+            )
+        assert (await standing(tx)).experiment_id == "e-c-one"
+        assert [trial.id for trial in await tx.experiments.shown()] == ["e-c-one"]
+        assert (await standing(tx, "two")).experiment_id == "e-c-two", "by name any of them"
+
+
+async def test_nobody_plays_against_itself(theatre: Theatre) -> None:
+    cycle = await open_cycle(theatre.store, "one")
+    async with theatre.store.begin() as tx:
+        _, version = await tx.adapters.champion()
+        await tx.adapters.promote("one", version=version, at=NOW)
+    result = await theatre.look(cycle)
+    assert result.reason == "one is the champion by now"
+    async with theatre.store.begin() as tx:
+        champion, _ = await tx.adapters.champion()
+    assert champion is not None
+    assert champion.state is AdapterState.CHAMPION
+
+
 async def test_people_name_the_one_they_mean(theatre: Theatre) -> None:
     cycles = await both(theatre)
     async with theatre.store.begin() as tx:
@@ -231,6 +304,16 @@ async def test_each_has_its_own_outlook(theatre: Theatre) -> None:
     evidence = [next(g for g in outlook.gates if g.gate == "evidence") for outlook in outlooks]
     assert all("must reach 40" in gate.reason for gate in evidence)
     assert evidence[0].reason != evidence[1].reason
+
+
+def test_threads_of_other_challengers_count_for_the_share_of_a_holdback() -> None:
+    counts = {"champion": {"assigned": 100}, "challenger": {"assigned": 100}, "excluded": 100}
+    trial = Trial(
+        id="e", cycle_id="c", challenger_id="one", champion_id=None, salt="s", policy={},
+        slow_ms=None, state="TEST", stage="TEST", share=0.5, version=1, started_at=NOW,
+        evidence={"counts": counts, "day": 1.0},
+    )  # fmt: skip
+    assert threads_per_day(trial) == 300
 
 
 class Stage:

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from bot.operating import CONFIRM_WITHIN, OperatorDesk, TakenOverError
 from bot.orders import Answer, Help, Order, Reply, Said, Status, Verb
+from bot.slack.views.operating import render
 from feedback.clock import FixedClock
 from feedback.domain.delivery import Delivery
 from feedback.domain.operating import Act, Confirmation
@@ -318,7 +319,32 @@ async def test_one_of_several_challengers_is_named_before_the_reason(desk: Desk)
     assert "Threads that met new keep it" in paused.text
     async with desk.store.begin() as tx:
         entries = await tx.audit.entries(subject="experiment:e-c1")
+        await tx.connection.execute(
+            text("update experiments set state = 'FUTILE', ended_at = now() where id = 'e-c1'")
+        )
     assert entries[0].reason == "paused: new numbers are due"
+    with pytest.raises(InvalidInputError, match="e-c1 is over"):
+        await desk.say(ADMIN, Verb.PAUSE, reason="new it is rude")
+    with pytest.raises(InvalidInputError, match=r"I know no adapter-nwe\. Being tried: e-c2"):
+        await desk.say(ADMIN, Verb.PAUSE, reason="adapter-nwe it is rude")
+    async with desk.store.begin() as tx:
+        assert (await tx.experiments.require("e-c2")).paused_at is None, "nobody meant this one"
+
+
+async def test_a_rollback_says_that_it_withdraws_and_notices_when_there_is_nothing_to(
+    desk: Desk,
+) -> None:
+    await set_stage(desk.store)
+    async with desk.store.begin() as tx:
+        await tx.connection.execute(text("update experiments set state = 'READY'"))
+    asked = await desk.ask(Verb.ROLLBACK)
+    shown = render(asked)[0]
+    assert shown == (
+        "Withdraw the promotion that waits (e-c1)? *the base model* stays the champion."
+    )
+    async with desk.store.begin() as tx:
+        await tx.connection.execute(text("update experiments set state = 'TEST'"))
+    assert "the promotion that waits was e-c1 and is none now" in await desk.click(asked)
 
 
 async def test_forgetting_leaves_no_name_in_the_confirmation(desk: Desk) -> None:

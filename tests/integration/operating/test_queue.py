@@ -14,6 +14,16 @@ async def ask(store: Store, by: str, adapter_id: str = "") -> int:
         return await tx.cycles.request(by, CycleOptions(adapter_id=adapter_id), NOW)
 
 
+async def test_as_many_wait_as_there_are_places(store: Store) -> None:
+    clock, schedule = FixedClock(NOW), CycleSchedule("0 3 * * sun")
+    runner = CycleRunner(store, clock, schedule, {}, OPERATORS, 3)
+    for name in ("first", "second", "third", "fourth"):
+        await ask(store, "amira", name)
+    (cycle,) = await runner.tick()
+    assert cycle.options.adapter_id == "second"
+    assert [text.split("*")[0].split()[1] for text in await notices(store)] == ["first"]
+
+
 async def test_the_newest_is_tried_and_the_others_are_told_off(store: Store) -> None:
     runner = CycleRunner(store, FixedClock(NOW), CycleSchedule("0 3 * * sun"), {}, OPERATORS)
     await ask(store, "amira", "first")

@@ -81,6 +81,22 @@ async def test_the_last_questions_are_answered_once_and_shown_to_reviewers(store
     assert await count(store, cards) == 20
 
 
+async def test_reviewers_never_see_one_question_for_two_challengers(store: Store) -> None:
+    theatre = await theatre_with(store, Challenger(says=ANOTHER), votes=True)
+    cycle = await open_cycle(store, at=theatre.clock.now())
+    await theatre.look(cycle)
+    async with store.begin() as tx:
+        first = await theatre.trial()
+        rival = replace(first, id="e-rival", cycle_id="c-rival")
+        mine = await tx.shadows.questions(first, last=20, apart=True)
+        apart = await tx.shadows.questions(rival, last=20, apart=True)
+        all_of_them = await tx.shadows.questions(rival, last=20)
+    assert len(mine) == 20 - AT_ONCE
+    assert len(all_of_them) == len(apart) == 20
+    answered = {item.id for item in all_of_them} - {item.id for item in apart}
+    assert len(answered) == AT_ONCE, "older questions stand in for those"
+
+
 async def test_what_certainly_does_worse_in_the_shadow_meets_nobody(store: Store) -> None:
     theatre = await theatre_with(store, Challenger(says=lambda: GenerationFailedError("broken")))
     cycle = await open_cycle(store, at=theatre.clock.now())

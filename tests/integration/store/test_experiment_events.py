@@ -83,6 +83,7 @@ async def _answered_thread(
                 stage="RAMP",
                 adapter_sha256=None,
                 forced_reason=forced,
+                salt="s",
                 assigned_at=assigned_at,
             )
         ]

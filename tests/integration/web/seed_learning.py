@@ -284,6 +284,7 @@ async def run_experiment(tx: Transaction) -> None:
                 stage="RAMP",
                 adapter_sha256=None,
                 forced_reason=None,
+                salt="s",
                 assigned_at=NOW,
             )
         ]

@@ -30,7 +30,7 @@ def thread(ts: str = "1.0", started: datetime = START) -> Thread:
 def assigned(arm: Arm, *, forced: str | None = None) -> Assignment:
     return Assignment(
         experiment_id="e", thread_key="T:C:1.0", user_id="U", arm=arm, u=0.1, share=0.5,
-        stage="RAMP", adapter_sha256=None, forced_reason=forced, assigned_at=START,
+        stage="RAMP", adapter_sha256=None, forced_reason=forced, salt="s", assigned_at=START,
     )  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def test_two_challengers_share_one_draw() -> None:
     seen: Counter[AdapterRef | None] = Counter()
     for n in range(999):
         rows = new_assignments(BOTH, BOTH.experiments, thread(f"{n}.0"), "U", START)
-        assert [row.experiment_id for row in rows] == ["e", "f"]
+        assert [(row.experiment_id, row.salt) for row in rows] == [("e", "s"), ("f", "s")]
         turn = choose(BOTH, rows, url="u", base_model="b")
         seen[turn.adapter] += 1
         if turn.arm is Arm.CHAMPION:

@@ -36,6 +36,7 @@ def test_who_shares_the_traffic_needs_more_evidence_and_gets_more_time(profile: 
     assert (three.promote_threshold, three.stop_threshold) == (60, 20)
     assert three.timeout_days == 2 * alone.timeout_days
     assert three.timeout_days_low_traffic == 2 * alone.timeout_days_low_traffic
+    assert three.timeout_traffic == alone.timeout_traffic / 2
 
 
 def test_constants_are_replaced_one_by_one() -> None:

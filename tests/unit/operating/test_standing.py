@@ -44,6 +44,12 @@ def test_what_moved(moved: dict[str, object], words: str, matters_for_rollback: 
     assert bool(changes(SEEN, now, OperatorAct.ROLLBACK)) == matters_for_rollback
 
 
+def test_a_promotion_that_waits_no_longer_matters_for_a_rollback() -> None:
+    for waiting in ((), ("e2", "e3")):
+        (told,) = changes(SEEN, replace(SEEN, waiting=waiting), OperatorAct.ROLLBACK)
+        assert told.startswith("the promotion that waits was e2 and is ")
+
+
 def test_everything_that_moved_is_told() -> None:
     now = replace(SEEN, champion_version=5, state="READY", frozen=True)
     assert len(changes(SEEN, now, OperatorAct.PROMOTE)) == 3
