@@ -14,7 +14,7 @@ from feedback.domain.interaction import Arm, Interaction
 from feedback.domain.person import Role
 from feedback.domain.trial import Approval, ShadowAnswer, Trial, Verdict
 from feedback.errors import ConflictError, NotAllowedError, NotFoundError
-from feedback.operations import decide_promotion
+from feedback.promoting import decide_promotion
 from feedback.store.unit_of_work import Store
 
 

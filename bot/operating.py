@@ -25,15 +25,9 @@ from feedback.domain.operating import (
 from feedback.domain.person import Role
 from feedback.errors import ConflictError, InvalidInputError, NotAllowedError
 from feedback.forgetting import forget
-from feedback.operations import (
-    promote,
-    require_promotable,
-    require_undoable,
-    roll_back,
-    set_brake,
-    standing,
-)
+from feedback.operations import require_undoable, roll_back, set_brake, standing
 from feedback.pausing import set_pause
+from feedback.promoting import promote, require_promotable
 from feedback.store.cycles import NEXT_CYCLE_AT, SCHEDULER_LOOKED_AT
 from feedback.store.unit_of_work import Store, Transaction
 from feedback.why import WhyPolicy, read_why

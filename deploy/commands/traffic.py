@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from deploy.wiring import make_clock, open_store
-from feedback import operations
+from feedback import promoting
 from feedback.brake import Brake
 from feedback.clock import Clock
 from feedback.domain.operating import Act, model_name
@@ -89,7 +89,7 @@ def promote(
     async def work(store: Store, settings: Settings, clock: Clock) -> str:
         act = _act(settings, clock, by, reason)
         async with store.begin() as tx:
-            return await operations.promote(tx, act, seen=await standing(tx, experiment))
+            return await promoting.promote(tx, act, seen=await standing(tx, experiment))
 
     print(f"{with_store(work)} (`understudy experiment status` follows it)")
 

@@ -8,9 +8,9 @@ from fastapi.responses import RedirectResponse, Response
 from feedback.domain.operating import Act
 from feedback.domain.override import override_words
 from feedback.domain.trial import PAUSABLE_STATES, Verdict
-from feedback.operations import decide_promotion
 from feedback.overriding import read_objections
 from feedback.pausing import set_pause
+from feedback.promoting import decide_promotion
 from feedback.web.pages.acts import ACTOR, ON_THE_PAGE
 from feedback.web.rendering import page
 from feedback.web.site import Site, site_of

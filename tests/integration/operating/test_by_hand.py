@@ -10,7 +10,8 @@ from feedback.domain.cycle import Cycle, CycleOutcome, CycleState, StepResult
 from feedback.domain.learning import AdapterState
 from feedback.domain.operating import PROMOTABLE_STATES, Act
 from feedback.domain.trial import UNDECIDED, Trial
-from feedback.operations import request_promotion, set_brake, standing
+from feedback.operations import set_brake, standing
+from feedback.promoting import request_promotion
 from feedback.store.unit_of_work import Store
 from retrain.cycle.by_hand import CANCELLED, PROMOTED_BY_HAND, Promotions
 from retrain.cycle.experimenting import ExperimentingStep

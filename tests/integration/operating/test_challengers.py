@@ -12,10 +12,11 @@ from feedback.clock import FixedClock
 from feedback.domain.cycle import Cycle, CycleOptions, CycleOutcome, CycleState, StepResult
 from feedback.domain.learning import AdapterState
 from feedback.domain.operating import Act
-from feedback.domain.trial import Trial
+from feedback.domain.trial import Trial, Verdict
 from feedback.errors import InvalidInputError, NotFoundError, UnavailableError
-from feedback.operations import promote, roll_back, standing
+from feedback.operations import roll_back, standing
 from feedback.pausing import set_pause
+from feedback.promoting import decide_promotion, promote
 from feedback.store.unit_of_work import Store
 from feedback.web.views.experiment import experiment_view
 from feedback.why import read_promotion
@@ -291,6 +292,29 @@ async def test_a_rollback_withdraws_every_promotion_that_waits(theatre: Theatre)
     for cycle in cycles.values():
         assert (await theatre.look(cycle)).gate == "CANCELLED"
     assert sum("*Promotion withdrawn*" in told for told in await notices(theatre.store)) == 2
+
+
+async def test_an_approval_for_one_that_another_has_overtaken_has_no_effect(
+    theatre: Theatre,
+) -> None:
+    theatre.approval = True
+    cycles = await both(theatre)
+    await theatre.meet_all(await trials(theatre), lambda name: 0.95 if name else 0.3, 300)
+    for cycle in cycles.values():
+        await theatre.look(cycle)
+    one, two = await trials(theatre)
+    act = replace(ADMIN, at=theatre.clock.now())
+    async with theatre.store.begin() as tx:
+        first = await decide_promotion(tx, act, one.id, one.version, Verdict.GRANTED)
+    await theatre.look(cycles["one"])
+    await theatre.promote(cycles["one"])
+    async with theatre.store.begin() as tx:
+        second = await decide_promotion(tx, act, two.id, two.version, Verdict.GRANTED)
+    assert (first.effective, second.effective) == (True, False)
+    assert second.told == (
+        "Nothing was changed: one is the champion by now, and the experiment ends."
+    )
+    assert (await theatre.look(cycles["two"])).gate == "CANCELLED"
 
 
 async def test_each_has_its_own_outlook(theatre: Theatre) -> None:

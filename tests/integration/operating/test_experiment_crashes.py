@@ -8,7 +8,7 @@ import pytest
 
 from feedback.clock import FixedClock
 from feedback.domain.trial import Verdict
-from feedback.operations import decide_promotion
+from feedback.promoting import decide_promotion
 from feedback.store.unit_of_work import Store, Transaction
 from tests.conftest import TestDatabases
 from tests.integration.operating.crowd import Theatre, alike, better, open_cycle, worse

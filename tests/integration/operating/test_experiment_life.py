@@ -12,7 +12,8 @@ from feedback.domain.learning import AdapterState
 from feedback.domain.operating import FROZEN, Act
 from feedback.domain.trial import Verdict
 from feedback.errors import ConflictError
-from feedback.operations import decide_promotion, promote, roll_back, set_brake, standing
+from feedback.operations import roll_back, set_brake, standing
+from feedback.promoting import decide_promotion, promote
 from feedback.store.leadership import Leadership
 from feedback.store.unit_of_work import Store
 from tests.integration.operating.crowd import (

@@ -9,7 +9,8 @@ from feedback.domain.learning import AdapterState
 from feedback.domain.operating import PromotionRequest
 from feedback.domain.why import Thresholds
 from feedback.errors import InvalidInputError
-from feedback.operations import promote, roll_back, set_brake, standing
+from feedback.operations import roll_back, set_brake, standing
+from feedback.promoting import promote
 from feedback.store.unit_of_work import Store
 from feedback.why import WhyPolicy, read_why
 from retrain.cycle.by_hand import Promotions

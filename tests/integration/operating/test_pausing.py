@@ -7,8 +7,9 @@ import pytest
 from feedback.clock import FixedClock
 from feedback.domain.trial import Verdict
 from feedback.errors import ConflictError, InvalidInputError, NotFoundError
-from feedback.operations import decide_promotion, request_promotion, standing
+from feedback.operations import standing
 from feedback.pausing import set_pause
+from feedback.promoting import decide_promotion, request_promotion
 from feedback.store.unit_of_work import Store
 from retrain.experiments.machine import Trigger
 from tests.integration.operating.crowd import Theatre, better, open_cycle, worse

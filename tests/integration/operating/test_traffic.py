@@ -7,7 +7,8 @@ from sqlalchemy import text
 
 from feedback.domain.operating import Act
 from feedback.errors import ConflictError, InvalidInputError
-from feedback.operations import request_promotion, roll_back, set_brake, standing
+from feedback.operations import roll_back, set_brake, standing
+from feedback.promoting import request_promotion
 from feedback.store.unit_of_work import Store
 from tests.integration.operating.stage import NOW, OPERATORS, add_adapter, set_stage
 
