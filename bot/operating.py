@@ -15,6 +15,7 @@ from feedback.clock import Clock
 from feedback.digest import read_digest
 from feedback.domain.operating import (
     FROZEN,
+    NO_REASON,
     Act,
     Confirmation,
     OperatorAct,
@@ -32,7 +33,6 @@ from feedback.store.cycles import NEXT_CYCLE_AT, SCHEDULER_LOOKED_AT
 from feedback.store.unit_of_work import Store, Transaction
 from feedback.why import WhyPolicy, read_why
 
-NO_REASON = "no reason given"
 CONFIRM_WITHIN = timedelta(minutes=5)
 """A confirmation is good for this long, and an order that comes late is still obeyed."""
 

@@ -4,7 +4,7 @@ Threads that take part keep their arm, and their outcomes go on counting; so do 
 of the time-out. The brake (`feedback.operations.set_brake`) is for everything at once.
 """
 
-from feedback.choosing import find, which_one
+from feedback.choosing import find, only
 from feedback.domain.operating import Act
 from feedback.domain.trial import PAUSABLE_STATES, Trial
 from feedback.errors import InvalidInputError
@@ -58,9 +58,7 @@ async def _trial(tx: Transaction, experiment: str | None) -> Trial:
     current = await tx.experiments.current()
     if not current:
         raise InvalidInputError("No experiment is running, so there is nothing to pause.")
-    if len(current) > 1:
-        raise InvalidInputError(which_one(current))
-    return current[0]
+    return only(current)
 
 
 def _too_late(trial: Trial) -> str:

@@ -5,7 +5,7 @@ Every function works in the caller's transaction, like those of `feedback.operat
 
 from feedback.choosing import which_one
 from feedback.domain.learning import Adapter
-from feedback.domain.operating import PROMOTABLE_STATES, READY, Act, Standing, model_name
+from feedback.domain.operating import NO_REASON, PROMOTABLE_STATES, READY, Act, Standing, model_name
 from feedback.domain.override import objections
 from feedback.domain.trial import Approval, Ruled, Trial, Verdict
 from feedback.errors import ConflictError, InvalidInputError
@@ -36,7 +36,7 @@ async def decide_promotion(
     if trial is None:
         return Ruled(told=f"Nothing was changed: {refused}", effective=False)
     word = "approval" if verdict is Verdict.GRANTED else "denial"
-    reason = act.reason or "no reason given"
+    reason = act.reason or NO_REASON
     said = f"{word} without effect: {refused}" if refused else f"{word}: {reason}"
     await remark(tx, act, trial.id, trial.state, said, version=version)
     if refused:

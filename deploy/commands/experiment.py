@@ -1,7 +1,7 @@
 """`understudy experiment`: start one, see what the evidence says, step in, replay a log."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ import typer
 
 from deploy.commands import traffic
 from deploy.commands.traffic import Which, with_store
-from feedback.choosing import find, which_one
+from feedback.choosing import find, only
 from feedback.clock import Clock
 from feedback.domain.cycle import CycleOptions
 from feedback.domain.learning import AdapterState
@@ -127,7 +127,7 @@ def events(
 
     async def work(store: Store, *_: object) -> list[dict[str, Any]]:
         async with store.begin() as tx:
-            trial = await find(tx, experiment) if experiment else _only(await _present(tx))
+            trial = await find(tx, experiment) if experiment else only(await _present(tx))
             return await tx.experiments.event_rows(trial, Part.HOLDBACK if holdback else Part.TEST)
 
     for row in with_store(work):
@@ -186,12 +186,6 @@ async def _present(tx: Transaction) -> list[Trial]:
             "there has been no experiment yet; a cycle starts one, or `understudy experiment start`"
         )
     return found
-
-
-def _only(trials: Sequence[Trial]) -> Trial:
-    if len(trials) > 1:
-        raise InvalidInputError(which_one(trials))
-    return trials[0]
 
 
 def _story(view: ExperimentView, outlook: Outlook | None, *, frozen: bool) -> Iterator[str]:

@@ -23,6 +23,9 @@ PROMOTING = "PROMOTING"
 WAITING_STATES = frozenset({READY, PROMOTING})
 """States of an experiment in which a promotion is decided and not yet made."""
 
+NO_REASON = "no reason given"
+"""What the audit trail says of an act whose reason need not be given, and was not."""
+
 BASE = "base"
 """How the audit trail names the base model as champion."""
 

@@ -28,12 +28,6 @@ _RANK = {
 }
 
 
-def _told_while_it_ran(trial: Trial) -> ColumnElement[bool]:
-    """Returns the same for a log: once it is over, threads go on for other experiments only."""
-    told = told_about(trial.id)
-    return told if trial.ended_at is None else told & (interactions.c.answered_at <= trial.ended_at)
-
-
 def told_about(experiment_id: str) -> ColumnElement[bool]:
     """Returns the condition that an answer tells something about an experiment.
 
@@ -48,6 +42,12 @@ def told_about(experiment_id: str) -> ColumnElement[bool]:
     )
     named = interactions.c.experiment_id == experiment_id
     return ours & (named | (interactions.c.arm == Arm.CHAMPION))
+
+
+def _told_while_it_ran(trial: Trial) -> ColumnElement[bool]:
+    """Narrows `told_about` for a log: once it is over, threads go on for other experiments only."""
+    told = told_about(trial.id)
+    return told if trial.ended_at is None else told & (interactions.c.answered_at <= trial.ended_at)
 
 
 class SqlExperimentLog:

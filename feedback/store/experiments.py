@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy import Select, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -42,8 +42,7 @@ class SqlExperiments:
     async def get(self, experiment_id: str) -> Trial | None:
         """Returns one experiment."""
         statement = select(experiments).where(experiments.c.id == experiment_id)
-        row = (await self._connection.execute(statement)).mappings().first()
-        return to_domain(Trial, row) if row else None
+        return next(iter(await self._read(statement)), None)
 
     async def require(self, experiment_id: str) -> Trial:
         """Returns one experiment.
@@ -56,17 +55,25 @@ class SqlExperiments:
             raise NotFoundError(f"there is no experiment {experiment_id}")
         return found
 
+    async def named(self, name: str) -> Trial | None:
+        """Returns an experiment by its id or its challenger's: a running one, else the newest."""
+        statement = (
+            select(experiments)
+            .where((experiments.c.id == name) | (experiments.c.challenger_id == name))
+            .order_by(experiments.c.ended_at.is_(None).desc(), experiments.c.started_at.desc())
+            .limit(1)
+        )
+        return next(iter(await self._read(statement)), None)
+
     async def of_cycle(self, cycle_id: str) -> Trial | None:
         """Returns the experiment a cycle started."""
         statement = select(experiments).where(experiments.c.cycle_id == cycle_id)
-        row = (await self._connection.execute(statement)).mappings().first()
-        return to_domain(Trial, row) if row else None
+        return next(iter(await self._read(statement)), None)
 
     async def latest(self, limit: int = 20) -> list[Trial]:
         """Returns the newest experiments first."""
         statement = select(experiments).order_by(experiments.c.started_at.desc()).limit(limit)
-        rows = (await self._connection.execute(statement)).mappings()
-        return [to_domain(Trial, row) for row in rows]
+        return await self._read(statement)
 
     async def last_ended(self) -> Trial | None:
         """Returns the experiment that ended last; it need not have begun last."""
@@ -76,8 +83,7 @@ class SqlExperiments:
             .order_by(experiments.c.ended_at.desc(), experiments.c.id)
             .limit(1)
         )
-        row = (await self._connection.execute(statement)).mappings().first()
-        return to_domain(Trial, row) if row else None
+        return next(iter(await self._read(statement)), None)
 
     async def running(self) -> list[Trial]:
         """Returns the experiments that are not over: those on stage first, then by their start."""
@@ -88,8 +94,7 @@ class SqlExperiments:
                 experiments.c.state.in_(ON_STAGE).desc(), experiments.c.started_at, experiments.c.id
             )
         )
-        rows = (await self._connection.execute(statement)).mappings()
-        return [to_domain(Trial, row) for row in rows]
+        return await self._read(statement)
 
     async def on_stage(self) -> list[Trial]:
         """Returns the experiments that people meet, by their start."""
@@ -102,8 +107,14 @@ class SqlExperiments:
 
     async def shown(self) -> list[Trial]:
         """Returns the current experiments, else the one that ended last, if there ever was one."""
+        if current := await self.current():
+            return current
         last = await self.last_ended()
-        return await self.current() or ([last] if last else [])
+        return [last] if last else []
+
+    async def _read(self, statement: Select[Any]) -> list[Trial]:
+        rows = (await self._connection.execute(statement)).mappings()
+        return [to_domain(Trial, row) for row in rows]
 
     async def rolled_back_since(self, since: datetime) -> int:
         """Counts the experiments whose promotion was taken back since a moment."""
