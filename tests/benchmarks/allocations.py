@@ -51,7 +51,7 @@ Rule = Callable[[Known], Floats]
 
 def equal(known: Known) -> Floats:
     """Everybody gets as much as the champion."""
-    return _parts(known.on_stage.astype(np.float64))
+    return parts_of(known.on_stage.astype(np.float64))
 
 
 def top_two_all(known: Known) -> Floats:
@@ -62,7 +62,7 @@ def top_two_all(known: Known) -> Floats:
 def top_two_challengers(known: Known) -> Floats:
     """Top-two Thompson sampling over the challengers; the champion as likely as the likeliest."""
     psi = top_two(chance_of_best(known.challengers))
-    return floored(_parts(np.column_stack([psi.max(axis=1), psi])), known.on_stage)
+    return floored(parts_of(np.column_stack([psi.max(axis=1), psi])), known.on_stage)
 
 
 def thompson(known: Known) -> Floats:
@@ -88,7 +88,7 @@ def chance_of_best(known: Known) -> Floats:
     above = ndtr((at[:, :, None] - mean[:, None, :, None]) / spread[:, None, :, None])
     rivals = known.on_stage[:, None, :] & ~np.eye(n.shape[1], dtype=np.bool_)
     chance = np.where(rivals[..., None], above, 1.0).prod(axis=2) @ _WEIGHTS
-    return _parts(np.where(known.on_stage, np.maximum(chance, _LEAST), 0.0))
+    return parts_of(np.where(known.on_stage, np.maximum(chance, _LEAST), 0.0))
 
 
 def top_two(chance: Floats) -> Floats:
@@ -100,7 +100,7 @@ def top_two(chance: Floats) -> Floats:
     others = 1.0 - np.eye(chance.shape[1])
     # 1 - a_j as a sum: near 1 the difference has no digits left. An arm alone has no others.
     odds = chance / np.maximum(chance @ others, _NOBODY)
-    return _parts(chance * (_TOP + (1.0 - _TOP) * (odds @ others)))
+    return parts_of(chance * (_TOP + (1.0 - _TOP) * (odds @ others)))
 
 
 def floored(parts: Floats, on_stage: NDArray[np.bool_]) -> Floats:
@@ -115,6 +115,7 @@ def floored(parts: Floats, on_stage: NDArray[np.bool_]) -> Floats:
     return np.where(low, FLOOR, scaled)
 
 
-def _parts(weights: Floats) -> Floats:
+def parts_of(weights: Floats) -> Floats:
+    """Returns weights of shape (runs, arms) as parts of the traffic."""
     parts: Floats = weights / weights.sum(axis=1, keepdims=True)
     return parts

@@ -40,6 +40,7 @@ from retrain.experiments.decision import PROMOTE, Analysis, decide
 from retrain.experiments.log import ExperimentLog
 from retrain.experiments.policy import ExperimentPolicy
 from tests.benchmarks.experiment_streams import (
+    DAILY,
     Ratings,
     Team,
     case_of,
@@ -55,8 +56,6 @@ POLICY = ExperimentPolicy()
 BASES = (0.5, 0.7, 0.9, 0.95)
 LIFTS = (0.05, 0.10, 0.15)
 CROWDS = (2, 3)
-DAILY = 40
-"""Ratings a day at 200 threads a day of which a fifth is rated."""
 NOT_YET = math.inf
 
 

@@ -16,6 +16,8 @@ Ints = NDArray[np.int64]
 RAMP = ((0.0, 0.05), (1.0, 0.25), (3.0, 0.50))
 """Day from which each challenger share is in force."""
 HOUR = 3600.0
+DAILY = 40
+"""Ratings a day at 200 threads a day of which a fifth is rated."""
 BATCH = 50
 """Runs simulated at once: few enough for their arrays to stay in the processor's cache."""
 

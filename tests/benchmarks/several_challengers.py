@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from retrain.experiments import evidence
 from retrain.experiments.policy import ExperimentPolicy
-from tests.benchmarks.experiment_streams import BATCH, Floats, Ints
+from tests.benchmarks.experiment_streams import BATCH, DAILY, Floats, Ints
 
-LATE = 120
-"""Ratings until an outcome counts."""
-FUTILITY_FROM = 280
+_ALONE = ExperimentPolicy()
+LATE = round(DAILY * _ALONE.maturity_hours / 24)
+"""Ratings until an outcome counts: those of three days."""
+FUTILITY_FROM = round(DAILY * _ALONE.futility_from_day)
 """Ratings until day 7, from which on futility ends experiments."""
-TIMEOUT = 1120
+TIMEOUT = round(DAILY * _ALONE.timeout_days)
 """Ratings until day 28, when an experiment that runs alone is over."""
 
 

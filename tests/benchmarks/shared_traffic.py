@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain.experiments.policy import ExperimentPolicy
-from tests.benchmarks.allocations import Known, Rule
-from tests.benchmarks.experiment_streams import RAMP, Floats
+from tests.benchmarks.allocations import Known, Rule, parts_of
+from tests.benchmarks.experiment_streams import DAILY, RAMP, Floats
 from tests.benchmarks.several_challengers import FUTILITY_FROM, LATE, TIMEOUT, Promotions
 
-DAILY = 40
 EARLIEST = FUTILITY_FROM + LATE
 """Ratings until somebody may be promoted: a thread of day 7 has counted."""
 BLOCK = 20
@@ -133,8 +132,7 @@ def simulate(
 def ramped(on_stage: Flags, share: float) -> Floats:
     """Returns the parts of all arms when each challenger has `share` of its own experiment."""
     weights = on_stage * np.array([1.0] + [share / (1.0 - share)] * (on_stage.shape[1] - 1))
-    parts: Floats = weights / weights.sum(axis=1, keepdims=True)
-    return parts
+    return parts_of(weights)
 
 
 class Stage:
