@@ -160,7 +160,8 @@ class Theatre:
             self.asked += 1
             at = self.clock.now() + timedelta(minutes=2 * number)
             ts = f"{at.timestamp():.6f}-{self.asked}"
-            u = bucket(trials[0].salt, "T", "C", ts)
+            # By its id, because the salt is a secret of each run: the same crowd every time.
+            u = bucket(trials[0].id, "T", "C", ts)
             drawn = draw(u, [trial.share for trial in trials])
             challenger = None if drawn.winner is None else trials[drawn.winner]
             if challenger and rng.random() < lost:
